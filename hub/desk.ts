@@ -30,6 +30,7 @@ export type DetailName =
   | "group"
   | "history"
   | "hostname"
+  | "issuer"
   | "labels"
   | "nicNames"
   | "omitted"

@@ -63,6 +63,11 @@ const meanings = {
     text: "The one-time link was used, has expired, or was replaced by a newer one.",
   },
   account_unknown: { kind: "not_found", text: "There is no account of that name." },
+  account_external: {
+    kind: "failed_precondition",
+    http: 409,
+    text: "The account is one of a person who signs in at the OpenID Connect provider (auth.oidc), which sets its name and role; it has no password here.",
+  },
   last_administrator: {
     kind: "failed_precondition",
     http: 409,

@@ -1,6 +1,14 @@
 // Credentials of a request: the cookie of a session, or a token in the header Authorization.
 import { clean } from "../proto/clean.ts";
-import { type ApiToken, type Book, isExpired, type Link, type Scope, type Session } from "./book/book.ts";
+import {
+  type ApiToken,
+  type Book,
+  isExpired,
+  type Link,
+  type Scope,
+  type Session,
+  type SignInWay,
+} from "./book/book.ts";
 import type { Clock } from "./clock.ts";
 import type { Desk } from "./desk.ts";
 import { Proxies } from "./door/proxies.ts";
@@ -10,7 +18,8 @@ import { Fault } from "./fault.ts";
 import { hashOf } from "./secret.ts";
 import { type Actor, type EntryPoint, offered, type Principal, type RequestHead } from "./who.ts";
 
-const day = 86_400_000;
+const hour = 3_600_000;
+const day = 24 * hour;
 /** A session ends when it was not used for so long. */
 const idleMs = 30 * day;
 /** A session ends so long after the sign-in, however often it is used. */
@@ -23,7 +32,18 @@ const usedMs = 60_000;
  * them; it drops them on plain http, where the third one is used. The first one is of one host name and all of its paths, so no
  * other host can set it. The second one is for a proxy that serves the hub below a path: a browser sends it to that path only.
  */
-const cookies = { host: "__Host-gohm", path: "__Secure-gohm", plain: "gohm_session_http" } as const;
+const cookies: CookieNames = { host: "__Host-gohm", path: "__Secure-gohm", plain: "gohm_session_http" };
+/** Those of the cookie with sign-ins that are under way at a provider. */
+const signInCookies: CookieNames = {
+  host: "__Host-gohm_sign_in",
+  path: "__Secure-gohm_sign_in",
+  plain: "gohm_sign_in_http",
+};
+
+type CookieNames = Readonly<Record<"host" | "path" | "plain", string>>;
+
+/** A value that the hub itself may have given a cookie. */
+const valueForm = /^[A-Za-z0-9_.-]{1,4096}$/;
 
 /** Most cookies of these names that are looked up: another service of this host name may have set some. */
 const mostCookies = 8;
@@ -98,27 +118,52 @@ export class Identity implements EntryPoint {
   sessions(head: RequestHead): HeldSession[] {
     if (tokenHeader(head) !== undefined) return [];
     const now = this.#options.clock.now();
-    return [...cookiesIn(head.header("cookie") ?? "", this.#cookieNames(head))].flatMap((value) => {
+    const values = cookiesIn(head.header("cookie") ?? "", this.#cookieNames(head, cookies), secretForm);
+    return [...values].flatMap((value) => {
       const hash = hashOf(value);
       const session = this.#options.book.session(hash);
-      return session === undefined || isExpired(session, now) ? [] : { ...session, hash };
+      return session === undefined || isExpired(session, now) || !this.#isAllowed(session) ? [] : { ...session, hash };
     });
   }
 
   /** When a session begins and ends. @param created time of the sign-in */
-  lifetime(created: number): Pick<Session, "created" | "used" | "expires"> {
+  lifetime(created: number, way?: SignInWay): Pick<Session, "created" | "used" | "expires"> {
     const now = this.#options.clock.now();
-    return { created, used: now, expires: Math.min(now + idleMs, created + longestMs) };
+    // The provider says anew who a person is, and with which groups.
+    const longest = way === "oidc" ? this.#options.settings().door.oidcSession * hour : longestMs;
+    return { created, used: now, expires: Math.min(now + idleMs, created + longest) };
   }
 
   /** The header Set-Cookie that gives a browser a session, or removes it. @param secret undefined to remove it */
   cookie(head: RequestHead, secret: string | undefined): string {
-    const path = this.#isBelowBase(head) ? this.#base() : "";
-    const isSecure = this.isSecure(head);
-    const name = isSecure ? (path === "" ? cookies.host : cookies.path) : cookies.plain;
-    const age = secret === undefined ? 0 : longestMs / 1000;
-    const rest = `Path=${path || "/"}; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}`;
-    return `${name}=${secret ?? ""}; Max-Age=${age}; ${rest}`;
+    return this.#setCookie(head, cookies, {
+      value: secret ?? "",
+      seconds: secret === undefined ? 0 : longestMs / 1000,
+    });
+  }
+
+  /** The header Set-Cookie with the sign-ins that are under way at a provider. @param value undefined to remove it */
+  signInCookie(head: RequestHead, value: string | undefined, seconds: number): string {
+    return this.#setCookie(head, signInCookies, { value: value ?? "", seconds: value === undefined ? 0 : seconds });
+  }
+
+  /** Values of that cookie in a request; other services of the host name may have set some. */
+  signInsUnderWay(head: RequestHead): readonly string[] {
+    return [...cookiesIn(head.header("cookie") ?? "", this.#cookieNames(head, signInCookies), valueForm)];
+  }
+
+  /**
+   * Address of the hub for people, without a slash at the end: hub.url, else as the request calls it; undefined for one
+   * without a host. `isHere` is false if the request calls it otherwise.
+   */
+  place(head: RequestHead): { readonly address: string; readonly isHere: boolean } | undefined {
+    const { url } = this.#options.settings();
+    if (url !== "") {
+      const { protocol, origin } = new URL(url);
+      return { address: url.replace(/\/$/, ""), isHere: originOf(protocol, head.host) === origin };
+    }
+    const address = originOf(this.isSecure(head) ? "https:" : "http:", head.host);
+    return address === undefined ? undefined : { address, isHere: true };
   }
 
   /**
@@ -167,9 +212,9 @@ export class Identity implements EntryPoint {
     return basePathOf(this.#options.settings().url);
   }
 
-  #cookieNames(head: RequestHead): readonly string[] {
-    if (!this.isSecure(head)) return [cookies.plain];
-    return this.#base() === "" ? [cookies.host] : [cookies.host, cookies.path];
+  #cookieNames(head: RequestHead, names: CookieNames): readonly string[] {
+    if (!this.isSecure(head)) return [names.plain];
+    return this.#base() === "" ? [names.host] : [names.host, names.path];
   }
 
   /** True if a browser sees the hub below the path of hub.url: a proxy may cut it off, and ask under another name. */
@@ -199,10 +244,27 @@ export class Identity implements EntryPoint {
     return { kind: "node", name: hostname };
   }
 
-  #use({ hash, created, used }: HeldSession): void {
+  /** False for a session from a provider that the settings have no more. */
+  #isAllowed({ way }: Session): boolean {
+    return way !== "oidc" || this.#options.settings().door.oidcIssuer !== "";
+  }
+
+  #setCookie(
+    head: RequestHead,
+    names: CookieNames,
+    { value, seconds }: { readonly value: string; readonly seconds: number },
+  ): string {
+    const path = this.#isBelowBase(head) ? this.#base() : "";
+    const isSecure = this.isSecure(head);
+    const name = isSecure ? (path === "" ? names.host : names.path) : names.plain;
+    const rest = `Path=${path || "/"}; HttpOnly; SameSite=Lax${isSecure ? "; Secure" : ""}`;
+    return `${name}=${value}; Max-Age=${seconds}; ${rest}`;
+  }
+
+  #use({ hash, created, used, way }: HeldSession): void {
     const { clock, desk } = this.#options;
     if (Math.abs(clock.now() - used) < usedMs) return;
-    const { used: now, expires } = this.lifetime(created);
+    const { used: now, expires } = this.lifetime(created, way);
     desk.note({
       of: `session ${Buffer.from(hash).toString("hex")}`,
       write: (writer) => writer.useSession(hash, now, expires),
@@ -235,14 +297,14 @@ function originOf(protocol: string, host: string | undefined): string | undefine
   return /^[\w.:[\]-]+$/.test(host ?? "") && URL.canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** Values of the cookies of some names that can be a session's, each once. */
-function cookiesIn(header: string, names: readonly string[]): ReadonlySet<string> {
+/** Values of the cookies of some names that have a form, each once. */
+function cookiesIn(header: string, names: readonly string[], form: RegExp): ReadonlySet<string> {
   const values = new Set<string>();
   for (const pair of header.split(";")) {
     const at = pair.indexOf("=");
     if (at < 0 || !names.includes(pair.slice(0, at).trim())) continue;
     const value = pair.slice(at + 1).trim();
-    if (secretForm.test(value)) values.add(value);
+    if (form.test(value)) values.add(value);
     if (values.size >= mostCookies) break;
   }
   return values;

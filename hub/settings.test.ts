@@ -176,6 +176,13 @@ test.each([
   ],
   ['{"servers": {"a": ["h:1"]}}', /"servers\.a": must be .*current value is \["h:1"\]/],
   ['{"data": "/x"}', /Unknown setting "data"/],
+  ['{"auth": {"oidc": {"issuer": "https://id.lab"}}}', /"auth\.oidc\.client_id".*the name under which.*it is empty/],
+  [
+    '{"auth": {"oidc": {"issuer": "http://id.lab", "client_id": "gohm"}}}',
+    /"auth\.oidc\.issuer".*must begin with https.*auth\.oidc\.insecure allows that.*"http:\/\/id\.lab"/,
+  ],
+  ['{"auth": {"oidc": {"session": 0}}}', /"auth\.oidc\.session".*hours from 1 to 2160/],
+  ['{"auth": {"oidc": {"scopes": "profile"}}}', /"auth\.oidc\.scopes".*"openid" among them/],
 ])("%s is refused", (text, wanted) => {
   expect(() => settled(text)).toThrow(wanted);
 });

@@ -16,7 +16,7 @@ import {
   type Values,
 } from "../program/setting.ts";
 import { timeZone } from "../program/zone.ts";
-import { type DoorSettings, table as doorTable } from "./door/settings.ts";
+import { check as checkDoor, type DoorSettings, table as doorTable } from "./door/settings.ts";
 import { publicAddress } from "./door/url.ts";
 import { Fault } from "./fault.ts";
 import { parts as installed, listed } from "./parts.ts";
@@ -237,6 +237,7 @@ export function settle(given: StartSources, read: ReadFile, parts: readonly Part
       secret,
       file: content === undefined ? {} : parseFile(content, path),
     });
+    checkDoor(valuesOf(doorTable, byName));
     for (const part of parts) part.check?.(valuesOf(part.table, byName));
     return settingsOf(byName);
   });

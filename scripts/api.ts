@@ -15,7 +15,7 @@ import { prometheusRoutes } from "../hub/route/prometheus.ts";
 import { pushRoutes } from "../hub/route/push.ts";
 import { restRoutes, v1HistoryRoutes } from "../hub/route/rest.ts";
 import { call, type Route, type Routes, tags } from "../hub/route/route.ts";
-import { sessionRoutes } from "../hub/route/session.ts";
+import { providerRoutes, sessionRoutes } from "../hub/route/session.ts";
 import { transferRoutes } from "../hub/route/transfer.ts";
 import { v1Routes } from "../hub/route/v1.ts";
 
@@ -27,6 +27,7 @@ export const routes: Routes = {
   ...intervalRoutes,
   ...feedRoutes,
   ...sessionRoutes,
+  ...providerRoutes,
   ...adminRoutes,
   ...pushRoutes,
   ...transferRoutes,

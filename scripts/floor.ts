@@ -69,6 +69,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["command/"],
     ["main.ts"],
   ],
+  "hub/door/": [["document.ts", "failure.ts", "outgoing.ts", "proxies.ts", "settings.ts", "url.ts"], ["provider.ts"]],
   "hub/history/sqlite/": [
     ["bucket.ts", "bytes.ts", "codec.ts", "database.ts", "key.ts", "lru.ts", "pool.ts", "settings.ts", "turns.ts"],
     ["backup.ts", "frame.ts", "names.ts"],
@@ -285,6 +286,7 @@ export const doors: readonly Door[] = [
     to: [
       "hub/cause.ts",
       "hub/desk.ts",
+      "hub/door/failure.ts",
       "hub/fault.ts",
       "hub/notice.ts",
       "hub/reason.ts",
@@ -368,6 +370,7 @@ export const outside: readonly Outside[] = [
   },
   { name: "jsonc-parser", does: "JSON with comments", in: ["hub/settings.ts", "hub/watch/edit.ts"] },
   { name: "koffi", also: ["@koromix"], does: "NVIDIA's C library", in: ["agent/source/nvml/koffi.ts"] },
+  { name: "openid-client", does: "OpenID Connect", in: ["hub/door/provider.ts"] },
   { name: "preact", does: "the page", in: ["web/"] },
   { name: "smol-toml", does: "the exporter's own file", in: ["agent/toml.ts"] },
   { name: "uplot", does: "charts", in: ["web/part/chart.ts"] },

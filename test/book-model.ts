@@ -133,6 +133,9 @@ export class BookModel implements BookWriter {
   }
   changeAccount(id: number, change: Parameters<BookWriter["changeAccount"]>[1]): void {
     const found = this.#now.accounts.find(({ row }) => row.id === id);
+    const other = change.name === undefined ? undefined : this.#account(change.name);
+    if (other !== undefined && other.row.id !== id) throw new Fault("name_taken", other.row.name);
+    check(change.name);
     checkPassword(change.password);
     if (found === undefined) return;
     const { password = found.password, ...others } = change;

@@ -90,12 +90,15 @@ export interface ViewOptions
   readonly servers?: ServerList;
   /** `auth.read`; "open" by default. */
   readonly read?: () => "open" | "login";
+  /** `hub.url`; "" by default. */
+  readonly place?: () => string;
 }
 
 /** A hub as views see it, with a desk and an identity over its book. */
 export function viewOf({
   book = emptyBook,
   read = () => "open",
+  place = () => "",
   servers = new ServerList({}),
   ...more
 }: ViewOptions = {}): HubView {
@@ -138,7 +141,7 @@ export function viewOf({
       book,
       desk,
       clock,
-      settings: () => ({ read: read(), url: "", hosts: [], door: defaultDoor }),
+      settings: () => ({ read: read(), url: place(), hosts: [], door: (more.door ?? (() => defaultDoor))() }),
     }),
   };
 }

@@ -16,6 +16,7 @@ export const session: Caller<typeof sessionRoutes> = caller<typeof sessionRoutes
   signIn: "POST /api/v1/session",
   followLink: "POST /api/v1/session/link",
   readLink: "POST /api/v1/session/link/read",
+  signInFailure: "GET /api/v1/session/failure/{id}",
   signOut: "DELETE /api/v1/session",
   signOutEverywhere: "DELETE /api/v1/sessions",
   changePassword: "PUT /api/v1/me/password",

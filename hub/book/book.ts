@@ -285,7 +285,8 @@ export interface BookWriter extends BookReader, Credentials {
     account: Pick<Account, "name" | "role" | "created"> & { readonly external?: ExternalIdentity },
     password: string | undefined,
   ): Account;
-  changeAccount(id: number, change: { role?: Role; password?: string | undefined; used?: number }): void;
+  /** A new name must not be another account's. Links of the old name stay. */
+  changeAccount(id: number, change: { name?: string; role?: Role; password?: string | undefined; used?: number }): void;
   /** Removes its sessions and the links of its name, too: a link would create it again. */
   removeAccount(id: number): void;
   /** Does nothing if the account does not exist any more. */

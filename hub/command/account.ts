@@ -184,8 +184,8 @@ const columns: readonly ListingColumn<Account>[] = [
   { name: "role", value: (account) => account.role },
   {
     name: "password",
-    value: ({ hasPassword }) => (hasPassword ? "set" : "none"),
-    tone: ({ hasPassword }) => (hasPassword ? undefined : "bad"),
+    value: ({ hasPassword, external }) => (hasPassword ? "set" : external === null ? "none" : "elsewhere"),
+    tone: ({ hasPassword, external }) => (hasPassword || external !== null ? undefined : "bad"),
   },
   { name: "created", value: ({ created }) => created, text: ({ created }) => localTime(created) },
   {

@@ -2,7 +2,9 @@ import { networksIn } from "../../program/network.ts";
 import {
   number,
   path,
+  quoted,
   row,
+  SettingError,
   type SettingReader,
   type Table,
   text,
@@ -137,6 +139,13 @@ export const table = {
     help: "Address of an OpenID Connect provider (Keycloak, Authentik, Authelia, Entra ID, …), where people may sign in. Empty: none.",
     reader: webAddress,
   }),
+  oidcName: row({
+    name: "auth.oidc.name",
+    env: "GOHM_AUTH_OIDC_NAME",
+    default: "",
+    help: 'What the page calls that provider: "Sign in with …". Empty: the host of its address.',
+    reader: text("at most 40 characters in one line", (value) => value.length <= 40 && !/\p{C}/u.test(value)),
+  }),
   oidcClientId: row({
     name: "auth.oidc.client_id",
     env: "GOHM_AUTH_OIDC_CLIENT_ID",
@@ -165,7 +174,7 @@ export const table = {
     name: "auth.oidc.scopes",
     env: "GOHM_AUTH_OIDC_SCOPES",
     default: "openid profile groups",
-    help: 'Scopes asked for, with spaces between; "openid" is one. A provider may refuse those that it does not know, such as "groups".',
+    help: 'Scopes asked for, with spaces between; "openid" is one. Of the default, those that the provider does not list are left out, as some refuse what they do not know; others are sent as they are.',
     reader: text(
       'scopes with spaces between, "openid" among them',
       (value) => /^[\x21-\x7e]+( [\x21-\x7e]+)*$/.test(value) && value.split(" ").includes("openid"),
@@ -175,7 +184,7 @@ export const table = {
     name: "auth.oidc.name_claim",
     env: "GOHM_AUTH_OIDC_NAME_CLAIM",
     default: "preferred_username",
-    help: "Claim with the user name, which becomes that of the account.",
+    help: 'Claim with the user name, which becomes that of the account. A dot leads into a claim: "realm.name".',
     reader: claimName,
   }),
   oidcGroupsClaim: row({
@@ -213,6 +222,13 @@ export const table = {
     help: "Seconds by which the clocks of provider and hub may differ.",
     reader: number("seconds", 0, 600),
   }),
+  oidcSession: row({
+    name: "auth.oidc.session",
+    env: "GOHM_AUTH_OIDC_SESSION",
+    default: 24,
+    help: "Hours after which a person must sign in at the provider again, which usually knows them still. Until then, what changes there has no effect: groups, and accounts that are closed.",
+    reader: number("hours", 1, 2160),
+  }),
   oidcInsecure: row({
     name: "auth.oidc.insecure",
     env: "GOHM_AUTH_OIDC_INSECURE",
@@ -221,6 +237,21 @@ export const table = {
     reader: yes,
   }),
 } satisfies Table;
+
+/** Checks settings against one another. @throws SettingError */
+export function check({ oidcIssuer, oidcClientId, oidcInsecure }: Values<typeof table>): void {
+  if (oidcIssuer === "") return;
+  const { oidcIssuer: issuer, oidcClientId: client } = table;
+  if (oidcClientId === "") {
+    throw new SettingError(
+      `Cannot read setting "${client.name}" (${client.env}): ${issuer.name} is set, so it must be the name under which that provider knows this hub: it is empty`,
+    );
+  }
+  if (oidcInsecure || !/^http:/i.test(oidcIssuer)) return;
+  throw new SettingError(
+    `Cannot read setting "${issuer.name}" (${issuer.env}): must begin with https://, as everyone on the way can change who signs in otherwise; ${table.oidcInsecure.name} allows that: current value is ${quoted(oidcIssuer)}`,
+  );
+}
 
 /** What the settings say of who may come in, and by which way. */
 export type DoorSettings = Values<typeof table>;

@@ -22,6 +22,11 @@ const label = v.pipe(
   v.notValues([".", ".."], 'a name other than "." and ".."'),
   v.regex(visible, "a text without line breaks and hidden characters"),
 );
+/** A name from elsewhere as an account may have it; undefined if none may. */
+export function accountName(name: string): string | undefined {
+  const { success, output } = v.safeParse(label, name);
+  return success ? output : undefined;
+}
 const labelText = v.pipe(
   v.string(),
   v.maxLength(256, "at most 256 characters"),
@@ -215,6 +220,7 @@ export const adminRoutes = {
     refuses: [
       "bad_request",
       "account_unknown",
+      "account_external",
       "last_administrator",
       "password_weak",
       "too_many_attempts",
@@ -243,7 +249,7 @@ export const adminRoutes = {
         v.examples([{ name: "alice", ...exampleLink }]),
       ),
     },
-    refuses: ["bad_request", "book_unusable"],
+    refuses: ["bad_request", "account_external", "book_unusable"],
   }),
   tokens: of({
     method: "GET",

@@ -1,5 +1,6 @@
 import * as v from "valibot";
 import { roles } from "../book/book.ts";
+import { choice, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 const name = v.pipe(v.string(), v.trim(), v.nonEmpty(), v.maxLength(64));
@@ -23,6 +24,14 @@ const me = v.pipe(
     session: v.pipe(v.boolean(), v.description("True if it came with the cookie of a session.")),
     encrypted: v.pipe(v.boolean(), v.description("False where a password would be readable on the network.")),
     accounts: v.pipe(v.boolean(), v.description("True if there is an account to sign in to.")),
+    provider: v.pipe(
+      v.optional(v.string()),
+      v.description("Name of the OpenID Connect provider where people may sign in (auth.oidc); absent without one."),
+    ),
+    external: v.pipe(
+      v.optional(v.literal(true)),
+      v.description("The account is one of that provider: it has no password here."),
+    ),
     reports: v.pipe(
       v.optional(v.literal(true)),
       v.description("There are daily reports, or they are set up; only for those who may read them."),
@@ -71,6 +80,39 @@ const passwordChange = v.pipe(
   v.object({ old: password, new: password }),
   v.title("PasswordChange"),
   v.examples([{ old: examplePassword, new: "staple of the battery" }]),
+);
+
+const signInFailure = v.pipe(
+  v.object({
+    code: v.pipe(v.string(), v.description("Name of the sentence.")),
+    values: v.pipe(
+      v.record(v.string(), v.union([v.string(), v.number()])),
+      v.description("What is in the sentence, by name."),
+    ),
+    text: v.pipe(v.string(), v.description("The sentence in English.")),
+    to: v.pipe(v.string(), v.description("The page where the person was, from # on.")),
+  }),
+  v.title("SignInFailure"),
+  v.examples([
+    {
+      code: "not_admitted",
+      values: { name: "alice" },
+      text: '"alice" is in none of the groups whose members may sign in (auth.oidc.groups).',
+      to: "#/",
+    },
+  ]),
+);
+
+const signedOut = v.pipe(
+  v.object({
+    ok: v.literal(true),
+    next: v.pipe(
+      v.optional(v.string()),
+      v.description("Address at which the person signs out at the provider, too; it leads back to the hub."),
+    ),
+  }),
+  v.title("SignedOut"),
+  v.examples([{ ok: true }]),
 );
 
 const done = v.pipe(v.object({ ok: v.literal(true) }), v.title("Done"), v.examples([{ ok: true }]));
@@ -126,7 +168,7 @@ export const sessionRoutes = {
     needs: "open",
     tag: "session",
     summary: "Ends the session of this request",
-    answer: { "application/json": done },
+    answer: { "application/json": signedOut },
     refuses: ["access_denied", "book_unusable"],
   },
   signOutEverywhere: {
@@ -135,8 +177,24 @@ export const sessionRoutes = {
     needs: "open",
     tag: "session",
     summary: "Ends all sessions of the account of this request",
-    answer: { "application/json": done },
+    answer: { "application/json": signedOut },
     refuses: ["access_denied", "sign_in_needed", "book_unusable"],
+  },
+  signInFailure: {
+    method: "GET",
+    path: "/api/v1/session/failure/{id}",
+    needs: "open",
+    tag: "session",
+    summary: "Why a sign-in at the provider failed",
+    description: "For the page `/#/sign-in/{id}`, to which the failure led. It is known for ten minutes.",
+    params: {
+      id: required(
+        "name a failure",
+        text({ help: "Number in the page's address.", example: "q8f3nZ0eWmB5rT1xK7cV2y" }),
+      ),
+    },
+    answer: { "application/json": signInFailure },
+    refuses: ["bad_request"],
   },
   changePassword: {
     method: "PUT",
@@ -156,5 +214,39 @@ export const sessionRoutes = {
       "access_denied",
       "book_unusable",
     ],
+  },
+} as const satisfies Routes;
+
+/** Routes that a browser opens by itself, on its way to the provider and back. */
+export const providerRoutes = {
+  signInElsewhere: {
+    method: "GET",
+    path: "/api/v1/session/oidc",
+    // A program that looks at links must not begin or complete anything.
+    head: false,
+    needs: "open",
+    tag: "session",
+    summary: "Redirects to the OpenID Connect provider, to sign in there",
+    description: "A link for people (docs/accounts.md). It leads to `/#/sign-in/{id}` if the provider cannot be asked.",
+    params: {
+      to: text({ help: "The page to return to, from # on.", example: "#/host/gpu1" }),
+      moved: choice(["true"], { help: "The hub adds this when it redirects to `hub.url` first.", example: "true" }),
+    },
+    answer: {},
+    others: { 302: "The provider, or the page of the failure" },
+    refuses: ["bad_request"],
+  },
+  signedInElsewhere: {
+    method: "GET",
+    path: "/api/v1/session/oidc/callback",
+    head: false,
+    needs: "open",
+    tag: "session",
+    summary: "Takes a person who comes back from the OpenID Connect provider: begins a session",
+    description:
+      "This is the redirect URI that the provider must have registered. The parameters are those of OpenID Connect; the sign-in must have begun in the same browser, within 30 minutes, and is completed once.",
+    answer: {},
+    others: { 302: "The page where the person was, or the page of the failure, `/#/sign-in/{id}`" },
+    refuses: [],
   },
 } as const satisfies Routes;

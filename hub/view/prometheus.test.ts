@@ -239,7 +239,14 @@ test("the hub's own metrics say how it is, and follow the formats", async () => 
       value,
     ]);
   expect(of("gohm_build_info")).toEqual([["1.2.3", 1]]);
-  expect(Object.fromEntries(of("gohm_hosts"))).toEqual({ up: 1, stale: 0, down: 1, pending: 0, history: 0, waiting: 0 });
+  expect(Object.fromEntries(of("gohm_hosts"))).toEqual({
+    up: 1,
+    stale: 0,
+    down: 1,
+    pending: 0,
+    history: 0,
+    waiting: 0,
+  });
   expect(Object.fromEntries(of("gohm_health"))).toMatchObject({ history: 0, administration: 1, clock: 1 });
   expect(of("gohm_notices")).toEqual([[undefined, 1]]);
   expect(Object.fromEntries(of("gohm_accounts"))).toEqual({ administrator: 1, viewer: 1 });

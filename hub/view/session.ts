@@ -1,14 +1,15 @@
 import { isLoopback, networkOf } from "../../program/network.ts";
-import { type Account, accountKey, type BookWriter, type SignInWay } from "../book/book.ts";
-import type { ActionName } from "../desk.ts";
+import { type Account, accountKey } from "../book/book.ts";
 import { Fault } from "../fault.ts";
+import type { HeldSession } from "../identity.ts";
 import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
 import { isShelf } from "../report/shelf.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
-import { sessionRoutes } from "../route/session.ts";
+import { providerRoutes, sessionRoutes } from "../route/session.ts";
 import { hashOf, newSecret } from "../secret.ts";
 import { type Actor, may, type Needs, type RequestHead } from "../who.ts";
 import { Attempts } from "./session/attempts.ts";
+import { ElsewhereDesk, type SessionStart } from "./session/elsewhere.ts";
 import type { HubView, View } from "./view.ts";
 
 type SignInRequest<K extends keyof typeof sessionRoutes> = RouteRequest<(typeof sessionRoutes)[K]>;
@@ -22,15 +23,21 @@ export const session: View = {
   async open(hub) {
     const desk = new SignInDesk(hub);
     return {
-      routes: serve(sessionRoutes, {
-        me: (request) => desk.me(request),
-        signIn: (request) => desk.signIn(request),
-        followLink: (request) => desk.followLink(request),
-        readLink: (request) => desk.readLink(request),
-        signOut: (request) => desk.signOut(request),
-        signOutEverywhere: (request) => desk.signOutEverywhere(request),
-        changePassword: (request) => desk.changePassword(request),
-      }),
+      routes: serve(
+        { ...sessionRoutes, ...providerRoutes },
+        {
+          me: (request) => desk.me(request),
+          signIn: (request) => desk.signIn(request),
+          followLink: (request) => desk.followLink(request),
+          readLink: (request) => desk.readLink(request),
+          signOut: (request) => desk.signOut(request),
+          signOutEverywhere: (request) => desk.signOutEverywhere(request),
+          changePassword: (request) => desk.changePassword(request),
+          signInElsewhere: (request) => desk.elsewhere.start(request),
+          signedInElsewhere: (request) => desk.elsewhere.callback(request),
+          signInFailure: (request) => desk.elsewhere.failure(request),
+        },
+      ),
       close: async () => {},
     };
   },
@@ -45,9 +52,16 @@ const unknownLink = (): Fault =>
 class SignInDesk {
   readonly #hub: HubView;
   readonly #attempts = new Attempts();
+  readonly elsewhere: ElsewhereDesk;
 
   constructor(hub: HubView) {
     this.#hub = hub;
+    this.elsewhere = new ElsewhereDesk({
+      hub,
+      attempts: this.#attempts,
+      network: networkOfClient,
+      begin: (head, account, change) => this.#begin(head, account, change),
+    });
   }
 
   async me({ c, by, head }: SignInRequest<"me">): Promise<Response> {
@@ -56,6 +70,8 @@ class SignInDesk {
     const { nodes: reported, folder } = reports();
     const hasReports = may(by, "read", open) && (reported.length > 0 || (await isShelf(folder)));
     const nodes = may(by, "admin") ? roster.nodes() : undefined;
+    const { provider } = this.elsewhere;
+    const isExternal = by.credential === "session" && identity.session(head)?.account.external !== undefined;
     return c.json({
       kind: by.kind,
       name: "name" in by ? by.name : null,
@@ -63,6 +79,8 @@ class SignInDesk {
       session: by.credential === "session",
       encrypted: identity.isSecure(head) || isLocal(head),
       accounts: book.accounts().length > 0,
+      ...(provider.isSetUp && { provider: provider.name }),
+      ...(isExternal && { external: true }),
       ...(hasReports && { reports: true }),
       ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length, url: url() }),
     });
@@ -119,7 +137,7 @@ class SignInDesk {
   }
 
   /** @throws Fault book_unusable */
-  signOut({ by, head }: SignInRequest<"signOut">): Response {
+  async signOut({ by, head }: SignInRequest<"signOut">): Promise<Response> {
     const { desk, identity } = this.#hub;
     const held = identity.session(head);
     if (held !== undefined) {
@@ -130,20 +148,27 @@ class SignInDesk {
         write: (writer) => writer.removeSession(held.hash),
       });
     }
-    return withCookie(done, identity.cookie(head, undefined));
+    return await this.#signedOut(head, held);
   }
 
   /** @throws Fault sign_in_needed, book_unusable */
-  signOutEverywhere({ by, head }: SignInRequest<"signOutEverywhere">): Response {
-    const { desk, identity } = this.#hub;
-    const { account } = this.#signedIn(head);
+  async signOutEverywhere({ by, head }: SignInRequest<"signOutEverywhere">): Promise<Response> {
+    const { desk } = this.#hub;
+    const held = this.#signedIn(head);
+    const { account } = held;
     desk.do(by, {
       name: "session.end-all",
       needs: "open",
       target: account.name,
       write: (writer) => writer.removeSessions(account.id),
     });
-    return withCookie(done, identity.cookie(head, undefined));
+    return await this.#signedOut(head, held);
+  }
+
+  /** The answer after a session has ended: where it goes on at the provider, if it began there. */
+  async #signedOut(head: RequestHead, held: HeldSession | undefined): Promise<Response> {
+    const next = held && (await this.elsewhere.leave(head, held));
+    return withCookie({ ...done, ...(next !== undefined && { next }) }, this.#hub.identity.cookie(head, undefined));
   }
 
   /** @throws Fault sign_in_needed, sign_in_refused, password_weak, too_many_attempts, book_unusable */
@@ -172,7 +197,7 @@ class SignInDesk {
   }
 
   /** The session of a request. @throws Fault sign_in_needed */
-  #signedIn(head: RequestHead): { readonly account: Account } {
+  #signedIn(head: RequestHead): HeldSession {
     const held = this.#hub.identity.session(head);
     if (held === undefined) throw new Fault("sign_in_needed", "This path requires the session of an account.");
     return held;
@@ -219,20 +244,11 @@ class SignInDesk {
    * Begins a session, in one transaction with the change that leads to it. All sessions end whose cookies the request has.
    * @returns the header Set-Cookie
    */
-  #begin(
-    head: RequestHead,
-    { name, role }: Pick<Account, "name" | "role">,
-    change: {
-      readonly name: ActionName;
-      readonly details?: { readonly created: boolean };
-      /** @returns number of the account */
-      write(writer: BookWriter): number;
-      readonly way?: SignInWay;
-    },
-  ): string {
+  #begin(head: RequestHead, { name, role }: Pick<Account, "name" | "role">, change: SessionStart): string {
     const { clock, desk, identity } = this.#hub;
     const now = clock.now();
     const secret = newSecret();
+    const hash = hashOf(secret);
     const before = identity.sessions(head);
     const who: Actor = { kind: role, name, origin: head.address, credential: "session" };
     desk.do(who, {
@@ -243,12 +259,14 @@ class SignInDesk {
       write: (writer) => {
         const id = change.write(writer);
         writer.expire(now);
-        for (const { hash } of before) writer.removeSession(hash);
-        const begun = { ...identity.lifetime(now), origin: head.address, agent: head.header("user-agent") ?? "" };
-        writer.addSession(hashOf(secret), { ...begun, way: change.way ?? "password" }, id);
+        for (const session of before) writer.removeSession(session.hash);
+        const { way = "password" } = change;
+        const begun = { ...identity.lifetime(now, way), origin: head.address, agent: head.header("user-agent") ?? "" };
+        writer.addSession(hash, { ...begun, way }, id);
         writer.changeAccount(id, { used: now });
       },
     });
+    change.began?.(hash);
     return identity.cookie(head, secret);
   }
 }

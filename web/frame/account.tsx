@@ -18,8 +18,10 @@ export function AccountPanel({ close }: { close: () => void }): JSX.Element {
   useEffect(() => ref.current?.querySelector<HTMLElement>("a, button")?.focus(), []);
   const leave = (call: "signOut" | "signOutEverywhere"): void => {
     action.run(async () => {
-      await session(call, {});
-      await refreshViewer();
+      const { next } = await session(call, {});
+      // The person signed in at a provider, which knows them still.
+      if (next !== undefined) location.assign(next);
+      else await refreshViewer();
       return undefined;
     });
   };
@@ -34,11 +36,13 @@ export function AccountPanel({ close }: { close: () => void }): JSX.Element {
             </a>
           </li>
         ) : null}
-        <li>
-          <button type="button" onClick={() => (changing.value = true)}>
-            {t.changePassword}
-          </button>
-        </li>
+        {who?.external ? null : (
+          <li>
+            <button type="button" onClick={() => (changing.value = true)}>
+              {t.changePassword}
+            </button>
+          </li>
+        )}
         <li>
           <button type="button" onClick={() => leave("signOut")}>
             {t.signOut}

@@ -4,6 +4,8 @@ import { adminText, text } from "../language.ts";
 import { ActionButton, failureText, useAction } from "../part/action.tsx";
 import { Dialog } from "../part/dialog.tsx";
 import { Field, NotEncrypted } from "../part/form.tsx";
+import { ProviderLink } from "../part/provider.tsx";
+import { address } from "../route.ts";
 import { refreshViewer, session, viewer } from "../viewer.ts";
 
 /** Name and password. After it the page goes on by itself, as somebody who may see more. */
@@ -22,16 +24,24 @@ function SignInForm(): JSX.Element {
     });
   };
   const failure = action.failure.value;
+  const { provider, accounts = true } = viewer.value ?? {};
   return (
     <form class="form" onSubmit={submit}>
-      {viewer.value?.accounts === false ? <p>{t.noAccounts}</p> : null}
+      {provider !== undefined ? (
+        <>
+          <ProviderLink name={provider} to={address.value} />
+          <p class="quiet">{t.orPassword}</p>
+        </>
+      ) : accounts ? null : (
+        <p>{t.noAccounts}</p>
+      )}
       <NotEncrypted />
       <Field
         label={t.name}
         name="username"
         autocomplete="username"
         required
-        first
+        first={provider === undefined}
         value={name.value}
         change={(value) => {
           name.value = value;
@@ -52,7 +62,7 @@ function SignInForm(): JSX.Element {
         error={failure && failureText(failure)}
       />
       <div class="actions">
-        <ActionButton action={action} kind="main">
+        <ActionButton action={action} {...(provider === undefined && { kind: "main" })}>
           {text.value.signIn}
         </ActionButton>
         {action.busy.value ? <output class="quiet">{t.busy}</output> : null}
@@ -76,7 +86,11 @@ export function SignInPage({ needs }: { needs: "open" | "read" | "admin" }): JSX
   return (
     <section class="gate">
       <h1>{needs === "admin" ? t.forAdministrators : text.value.signIn}</h1>
-      {name != null ? <p>{t.lacksRight(name)}</p> : needs === "read" ? <p>{t.forAccounts}</p> : null}
+      {name != null ? (
+        <p>{t.lacksRight(name)}</p>
+      ) : needs === "read" && viewer.value?.provider === undefined ? (
+        <p>{t.forAccounts}</p>
+      ) : null}
       <SignInForm />
     </section>
   );

@@ -45,6 +45,12 @@ export const pages: readonly [Page, ...Page[]] = [
     Show: lazyAdmin(async () => (await import("./link.tsx")).LinkPage),
     title: () => "",
   },
+  {
+    path: "/sign-in/:id",
+    needs: "open",
+    Show: lazyAdmin(async () => (await import("./sign-in.tsx")).SignInFailurePage),
+    title: () => "",
+  },
   { path: "/admin", needs: "admin", Show: lazyAdmin(async () => (await admin()).HostsPage), title: administration },
   {
     path: "/admin/accounts",

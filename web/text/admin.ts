@@ -20,6 +20,12 @@ export interface AdminText {
 
   readonly notEncrypted: string;
   readonly noAccounts: string;
+  /** `name` is that of the provider, where a person signs in. */
+  readonly signInAt: (name: string) => string;
+  /** Before the fields for name and password. */
+  readonly orPassword: string;
+  /** Leads to the page where the person was. */
+  readonly back: string;
   readonly name: string;
   readonly password: string;
   /** While the hub checks a password. */
@@ -223,6 +229,8 @@ export interface AdminText {
   readonly you: string;
   readonly lastSignIn: (time: string) => string;
   readonly noPassword: string;
+  /** Of an account whose person signs in at a provider, which says name and role. */
+  readonly externalOf: (provider: string) => string;
   readonly sessions: (n: number) => string;
   readonly roleOf: (name: string) => string;
   readonly roleNow: (role: string) => string;

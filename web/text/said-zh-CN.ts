@@ -1,6 +1,7 @@
 import type { FaultCode } from "../../hub/fault.ts";
 import { span } from "../../proto/quantity.ts";
 import type { SaidText } from "./said.ts";
+import { signInFailures } from "./said-zh-CN/sign-in.ts";
 
 const number = new Intl.NumberFormat("zh-CN").format;
 const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
@@ -28,6 +29,7 @@ const refusal = (fault: FaultCode): string => (faults[fault] ? `（${faults[faul
 const datedByHub = "当前数据的时间以 hub 为准，补传数据的时间不准确。";
 
 export const saidZhCN: SaidText = {
+  failures: signInFailures,
   reasons: {
     no_connection_in_time: ({ address, deadlineMs }) => `${seconds(deadlineMs)}内未能连接到 ${address}`,
     no_answer_in_time: ({ deadlineMs }) => `${seconds(deadlineMs)}内没有应答`,

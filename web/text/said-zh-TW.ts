@@ -1,6 +1,7 @@
 import type { FaultCode } from "../../hub/fault.ts";
 import { span } from "../../proto/quantity.ts";
 import type { SaidText } from "./said.ts";
+import { signInFailures } from "./said-zh-TW/sign-in.ts";
 
 const number = new Intl.NumberFormat("zh-TW").format;
 const seconds = (ms: number): string => `${number(ms / 1000)} 秒`;
@@ -28,6 +29,7 @@ const refusal = (fault: FaultCode): string => (faults[fault] ? `（${faults[faul
 const datedByHub = "目前資料的時間以 hub 為準，補傳資料的時間不準確。";
 
 export const saidZhTW: SaidText = {
+  failures: signInFailures,
   reasons: {
     no_connection_in_time: ({ address, deadlineMs }) => `${seconds(deadlineMs)}內未能連線到 ${address}`,
     no_answer_in_time: ({ deadlineMs }) => `${seconds(deadlineMs)}內沒有回應`,

@@ -1,4 +1,5 @@
 import type { CauseRows } from "../../hub/cause.ts";
+import type { SignInFailureRows } from "../../hub/door/failure.ts";
 import type { NoticeRows } from "../../hub/notice.ts";
 import type { ReasonRows } from "../../hub/reason.ts";
 import type { Translation } from "../../hub/sentence.ts";
@@ -15,6 +16,8 @@ export interface SaidText {
   readonly notices: Translation<NoticeRows>;
   /** What is wrong with the reports of hosts. */
   readonly troubles: Translation<TroubleRows>;
+  /** Why a person could not sign in at the provider. */
+  readonly failures: Translation<SignInFailureRows>;
   /** Causes, which are part of other sentences. */
   readonly causes: Translation<CauseRows>;
 }

@@ -5,6 +5,8 @@ import { adminEn } from "./admin-en.ts";
 import { adminZhCN } from "./admin-zh-CN.ts";
 import { adminZhTW } from "./admin-zh-TW.ts";
 import { en } from "./en.ts";
+import { saidZhCN } from "./said-zh-CN.ts";
+import { saidZhTW } from "./said-zh-TW.ts";
 import type { Text } from "./text.ts";
 import { zhCN } from "./zh-CN.ts";
 import { zhTW } from "./zh-TW.ts";
@@ -81,4 +83,29 @@ test("administration is told in three languages: Chinese texts are Chinese, and 
     for (const one of chinese) expect(one, key).toMatch(/\p{Script=Han}/u);
     expect(chinese, key).not.toContain(words);
   }
+});
+
+test("why nobody could sign in at the provider is told in Chinese, with the words of the provider", () => {
+  const given = {
+    host: "id.example",
+    error: "e1",
+    description: "d1",
+    claim: "c1",
+    name: "n1",
+    setting: "s1",
+    why: "w1",
+  };
+  const said = [saidZhCN, saidZhTW].map(({ failures }) =>
+    Object.entries(failures as Readonly<Record<string, (values: object) => string>>).map(([code, say]) => [
+      code,
+      say({ ...given, seconds: 7 }),
+    ]),
+  );
+  for (const [code = "", words = ""] of said.flat()) {
+    expect(words, code).toMatch(/\p{Script=Han}.*。$/u);
+    expect(words, code).not.toMatch(/undefined|\p{Script=Han}[,.:;!?]/u);
+  }
+  const [simplified = [], traditional = []] = said;
+  // What is missing in one of them does not compile; what is the same in both was not translated.
+  for (const [i, [code, words]] of simplified.entries()) expect(traditional[i]?.[1], code).not.toBe(words);
 });

@@ -30,6 +30,7 @@ export const accountOf = ({ id, name, role, has_password, created, used, issuer,
 
 /** Fields of an account that can change; a password that is undefined is removed. */
 interface AccountChange {
+  readonly name?: string;
   readonly role?: Role;
   readonly password?: string | undefined;
   readonly used?: number;
@@ -42,6 +43,7 @@ export class AccountTable {
   readonly #external;
   readonly #password;
   readonly #insert;
+  readonly #setName;
   readonly #setRole;
   readonly #setPassword;
   readonly #setUsed;
@@ -56,6 +58,7 @@ export class AccountTable {
       `INSERT INTO account (name, key, role, password, created, issuer, subject)
        VALUES (@name, @key, @role, @password, @created, @issuer, @subject)`,
     );
+    this.#setName = file.prepare("UPDATE account SET name = ?, key = ? WHERE id = ?");
     this.#setRole = file.prepare("UPDATE account SET role = ? WHERE id = ?");
     this.#setPassword = file.prepare("UPDATE account SET password = ? WHERE id = ?");
     this.#setUsed = file.prepare("UPDATE account SET used = ? WHERE id = ?");
@@ -109,10 +112,20 @@ export class AccountTable {
     return { id, name, role, hasPassword, ...(external && { external }), created, used: undefined };
   }
 
+  /** @throws Fault name_taken, bad_request */
   change(id: number, change: AccountChange): void {
+    if (change.name !== undefined) this.#rename(id, change.name);
     if (change.role !== undefined) this.#setRole.run(change.role, id);
     if ("password" in change) this.#setPassword.run(passwordHash(change.password), id);
     if (change.used !== undefined) this.#setUsed.run(whole(change.used, "time of the last sign-in"), id);
+  }
+
+  #rename(id: number, name: string): void {
+    const other = this.named(name);
+    if (other !== undefined && other.id !== id) {
+      throw new Fault("name_taken", `There is an account ${quoted(other.name)} already.`);
+    }
+    this.#setName.run(text(name, "name of an account"), accountKey(name), id);
   }
 
   /** @returns its name, if there was one */

@@ -121,7 +121,10 @@ const methods: { readonly [K in keyof BookWriter]?: fc.Arbitrary<Parameters<Book
     ),
     orNone(text),
   ),
-  changeAccount: fc.tuple(id, fc.record({ role: fc.constantFrom(...roles), password: orNone(text), used: time }, some)),
+  changeAccount: fc.tuple(
+    id,
+    fc.record({ name, role: fc.constantFrom(...roles), password: orNone(text), used: time }, some),
+  ),
   removeAccount: fc.tuple(id),
   addSession: fc.tuple(secret, session, id),
   useSession: fc.tuple(secret, time, time),

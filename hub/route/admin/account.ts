@@ -8,6 +8,7 @@ export const exampleAccount = {
   name: "alice",
   role: "administrator",
   hasPassword: true,
+  external: null,
   created: 1_800_000_000_000,
   used: 1_800_003_600_000,
   sessions: 1,
@@ -18,6 +19,12 @@ export const account = v.pipe(
     name: v.string(),
     role: v.picklist(roles),
     hasPassword: v.boolean(),
+    external: v.pipe(
+      v.nullable(v.string()),
+      v.description(
+        "Address of the OpenID Connect provider where the person signs in, which sets name and role; null for an account of the hub's own.",
+      ),
+    ),
     created: time,
     used: v.nullable(time),
     sessions: whole,

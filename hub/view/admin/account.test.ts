@@ -36,7 +36,15 @@ const secretIn = (path: string): string => path.replace("#/link/", "");
 describe("an account", () => {
   test("is created with a password, of which only a hash is kept", async () => {
     const { status, value } = await scene.ask(routes.addAccount, {}, { name: " alice ", role: "viewer", password });
-    const made = { name: "alice", role: "viewer", hasPassword: true, created: scene.now, used: null, sessions: 0 };
+    const made = {
+      name: "alice",
+      role: "viewer",
+      hasPassword: true,
+      external: null,
+      created: scene.now,
+      used: null,
+      sessions: 0,
+    };
     expect([status, value]).toEqual([200, { account: made, link: null }]);
     const phc = scene.book.passwordOf("alice") ?? "";
     expect(phc).toMatch(/^\$scrypt\$ln=1[5-9],/);

@@ -13,11 +13,12 @@ type AccountAnswer = JsonAnswer<Routes["changeAccount"]>;
 
 const answerOf = (
   { book, clock }: HubView,
-  { id, name, role, hasPassword, created, used }: Account,
+  { id, name, role, hasPassword, external, created, used }: Account,
 ): AccountAnswer => ({
   name,
   role,
   hasPassword,
+  external: external?.issuer ?? null,
   created,
   used: used ?? null,
   sessions: book.sessions(id, clock.now()),
@@ -63,14 +64,14 @@ function hashed(password: string, name: string): Promise<string> {
 
 /**
  * Changes role and password of an account. Its links end in both cases: they would give back the old role, or let somebody
- * replace the new password. @throws Fault account_unknown, last_administrator, password_weak
+ * replace the new password. @throws Fault account_unknown, account_external, last_administrator, password_weak
  */
 export async function changeAccount(
   hub: HubView,
   { given, body, recheck }: RouteRequest<Routes["changeAccount"]>,
 ): Promise<AccountAnswer> {
   const { role, password } = body;
-  const { name } = accountNamed(hub.book, given.name);
+  const { name } = ownAccount(accountNamed(hub.book, given.name));
   const hash = password === undefined ? undefined : await hashed(password, name);
   if (role !== undefined || hash !== undefined) {
     // The administrator may have been deleted while the password was hashed.
@@ -80,7 +81,7 @@ export async function changeAccount(
       target: name,
       details: { ...(role === undefined ? {} : { role }), ...(hash === undefined ? {} : { password: true }) },
       write(book) {
-        const account = accountNamed(book, name);
+        const account = ownAccount(accountNamed(book, name));
         if (role !== undefined && role !== "administrator") checkNotLast(book, account);
         if (role !== undefined) book.changeAccount(account.id, { role });
         if (hash !== undefined) {
@@ -117,20 +118,30 @@ function accountNamed(book: Pick<BookReader, "account">, name: string): Account 
   throw new Fault("account_unknown", `There is no account "${name}".`);
 }
 
+/** An account that is not one of a provider, which sets its role. @throws Fault account_external */
+function ownAccount(account: Account): Account {
+  if (account.external === undefined) return account;
+  throw new Fault(
+    "account_external",
+    `"${account.name}" signs in at ${account.external.issuer}, which sets name and role: it has no password here.`,
+  );
+}
+
 /**
- * Checks that an administrator remains without an account, and one with a password if this one has one: an account that
- * still waits for its link to be followed cannot sign in.
+ * Checks that an administrator remains without an account, and one who can sign in if this one can: an account that still
+ * waits for its link to be followed cannot.
  * @throws Fault last_administrator
  */
-function checkNotLast(book: BookWriter, { id, name, role, hasPassword }: Account): void {
+function checkNotLast(book: BookWriter, { id, name, role, hasPassword, external }: Account): void {
   if (role !== "administrator") return;
   const others = book.accounts().filter((other) => other.role === "administrator" && other.id !== id);
-  if (others.some((other) => other.hasPassword || !hasPassword)) return;
+  const canSignIn = hasPassword || external !== undefined;
+  if (others.some((other) => other.hasPassword || other.external !== undefined || !canSignIn)) return;
   throw new Fault(
     "last_administrator",
     others.length === 0
       ? `"${name}" is the last administrator: make another account one first.`
-      : `"${name}" is the last administrator with a password: another one must sign in by its link first.`,
+      : `"${name}" is the last administrator ${external === undefined ? "with a password" : "who can sign in"}: another one must sign in by its link first.`,
   );
 }
 
@@ -140,10 +151,11 @@ const addressOf = ({ url }: HubView, { path }: { readonly path: string }): { pat
   url: `${url()}/${path}`,
 });
 
-/** Makes a link that signs in once. @throws Fault bad_request */
+/** Makes a link that signs in once. @throws Fault bad_request, account_external */
 export function addLink(hub: HubView, { by, body }: RouteRequest<Routes["addLink"]>): JsonAnswer<Routes["addLink"]> {
   const asked = body.name ?? onlyAdministrator(hub.book);
-  const known = hub.book.account(asked);
+  const found = hub.book.account(asked);
+  const known = found && ownAccount(found);
   const name = known?.name ?? asked;
   const role: Role = known?.role ?? "administrator";
   const { hash, path, link } = newLink({ name, role }, hub.clock.now());
@@ -160,9 +172,11 @@ export function addLink(hub: HubView, { by, body }: RouteRequest<Routes["addLink
   return { name, ...addressOf(hub, { path }), expires: link.expires };
 }
 
-/** Name of the only administrator, or for a first one. @throws Fault bad_request if there are more */
+/** Name of the only administrator with a password of this hub, or for a first one. @throws Fault bad_request if there are more */
 function onlyAdministrator(book: BookReader): string {
-  const [first, ...others] = book.accounts().filter(({ role }) => role === "administrator");
+  const [first, ...others] = book
+    .accounts()
+    .filter(({ role, external }) => role === "administrator" && external === undefined);
   if (others.length === 0) return first?.name ?? firstName(book);
   throw new Fault(
     "bad_request",

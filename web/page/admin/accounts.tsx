@@ -111,6 +111,16 @@ function AddAccount({ accounts, link }: AccountsProps): JSX.Element {
   );
 }
 
+/** Where a person signs in, as people know it. */
+const hostOf = (issuer: string): string => {
+  try {
+    return new URL(issuer).host;
+  } catch {
+    // A book that was edited by hand.
+    return issuer;
+  }
+};
+
 const byName = (a: Account, b: Account): number => a.name.localeCompare(b.name);
 
 function Item({ account, accounts, link }: AccountsProps & { account: Account }): JSX.Element {
@@ -145,36 +155,43 @@ function Item({ account, accounts, link }: AccountsProps & { account: Account })
         </h2>
         <p class="quiet">
           {t.clauses([
-            account.hasPassword ? t.lastSignIn(used) : t.noPassword,
+            ...(account.external === null ? [] : [t.externalOf(hostOf(account.external))]),
+            ...(account.hasPassword || account.external !== null ? [t.lastSignIn(used)] : [t.noPassword]),
             ...(account.sessions > 0 ? [t.sessions(account.sessions)] : []),
           ])}
         </p>
       </div>
       <div class="actions">
-        <select
-          class="menu"
-          aria-label={t.roleOf(account.name)}
-          aria-disabled={role.busy.value}
-          value={account.role}
-          onChange={(event) => change(event.currentTarget.value)}
-        >
-          {(["viewer", "administrator"] as const).map((key) => (
-            <option value={key} key={key}>
-              {t.roles[key]}
-            </option>
-          ))}
-        </select>
-        <button
-          type="button"
-          class="button"
-          aria-label={t.passwordOf(account.name)}
-          onClick={() => (asked.value = true)}
-        >
-          {t.setPassword}
-        </button>
-        <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
-          {t.makeLink}
-        </ActionButton>
+        {account.external === null ? (
+          <>
+            <select
+              class="menu"
+              aria-label={t.roleOf(account.name)}
+              aria-disabled={role.busy.value}
+              value={account.role}
+              onChange={(event) => change(event.currentTarget.value)}
+            >
+              {(["viewer", "administrator"] as const).map((key) => (
+                <option value={key} key={key}>
+                  {t.roles[key]}
+                </option>
+              ))}
+            </select>
+            <button
+              type="button"
+              class="button"
+              aria-label={t.passwordOf(account.name)}
+              onClick={() => (asked.value = true)}
+            >
+              {t.setPassword}
+            </button>
+            <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
+              {t.makeLink}
+            </ActionButton>
+          </>
+        ) : (
+          <span>{t.roles[account.role]}</span>
+        )}
         <Remove
           label={t.deleteOf(account.name)}
           title={t.deleteAccount(account.name)}
