@@ -62,6 +62,7 @@ const meanings = {
     kind: "not_found",
     text: "The one-time link was used, has expired, or was replaced by a newer one.",
   },
+  session_unknown: { kind: "not_found", text: "The account has no session of that number: it may have ended." },
   account_unknown: { kind: "not_found", text: "There is no account of that name." },
   account_external: {
     kind: "failed_precondition",

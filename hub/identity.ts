@@ -11,6 +11,7 @@ import {
 } from "./book/book.ts";
 import type { Clock } from "./clock.ts";
 import type { Desk } from "./desk.ts";
+import { ProxySignIn } from "./door/person.ts";
 import { Proxies } from "./door/proxies.ts";
 import type { DoorSettings } from "./door/settings.ts";
 import { basePathOf } from "./door/url.ts";
@@ -86,6 +87,8 @@ export class Identity implements EntryPoint {
   /** Proxies in front of the hub. */
   readonly proxies = new Proxies(() => this.#options.settings().door.proxies);
   readonly #options: IdentityOptions;
+  /** People whom a proxy in front of the hub has signed in. */
+  readonly #proxied = new ProxySignIn(() => this.#options.settings().door);
 
   constructor(options: IdentityOptions) {
     this.#options = options;
@@ -97,16 +100,26 @@ export class Identity implements EntryPoint {
     const origin = head.address;
     const authorization = tokenHeader(head);
     if (authorization !== undefined) return { ...this.#ofToken(authorization, origin, enrolls), origin };
+    const isChange = head.method !== "GET" && head.method !== "HEAD";
+    const person = this.#proxied.personOf(head);
+    if (person !== undefined) {
+      // The proxy, too, knows people by a cookie.
+      if (isChange) this.checkSite(head);
+      const { name, isAdministrator } = person;
+      return { kind: isAdministrator ? "administrator" : "viewer", name, origin, credential: "proxy" };
+    }
     const session = this.session(head);
     if (session === undefined) return { kind: "anonymous", origin };
     // A browser sends the cookie for any site that makes a request.
-    if (head.method !== "GET" && head.method !== "HEAD") this.checkSite(head);
+    if (isChange) this.checkSite(head);
     this.#use(session);
     const { name, role } = session.account;
     return { kind: role, name, origin, credential: "session" };
   }
 
-  /** The session of a request's cookie; undefined if it has none that is valid, or a token. @throws Fault book_unusable */
+  readonly foreign = (peer: string): readonly string[] => this.#proxied.foreign(peer);
+
+  /** The session of a request's cookie; undefined if it has none that is valid, or if a token or a proxy says who sends it. @throws Fault book_unusable */
   session(head: RequestHead): HeldSession | undefined {
     const found = new Map(this.sessions(head).map((session) => [session.account.id, session]));
     // Of two accounts, one may be that of somebody who planted its cookie: neither is believed.
@@ -116,7 +129,7 @@ export class Identity implements EntryPoint {
 
   /** All sessions of a request's cookies: a browser has several where it knows the hub by several paths. @throws Fault book_unusable */
   sessions(head: RequestHead): HeldSession[] {
-    if (tokenHeader(head) !== undefined) return [];
+    if (tokenHeader(head) !== undefined || this.#proxied.personOf(head) !== undefined) return [];
     const now = this.#options.clock.now();
     const values = cookiesIn(head.header("cookie") ?? "", this.#cookieNames(head, cookies), secretForm);
     return [...values].flatMap((value) => {

@@ -2,6 +2,9 @@
 import { randomBytes, type ScryptOptions, scrypt, timingSafeEqual } from "node:crypto";
 import { accountKey } from "./book/book.ts";
 import { Fault } from "./fault.ts";
+import { known, type Standing, Turns } from "./password/turns.ts";
+
+export type { Standing } from "./password/turns.ts";
 
 interface Cost {
   /** Base-2 logarithm of N. */
@@ -14,11 +17,6 @@ interface Cost {
 const cost: Cost = { ln: 15, r: 8, p: 1 };
 const saltBytes = 16;
 const hashBytes = 32;
-
-/** Hashes that are made at the same time: each takes a processor and 32 MiB. */
-const atOnce = 2;
-/** Most hashes that wait for their turn: two seconds of work. */
-const waitingLimit = 32;
 
 /** Least characters of a password. */
 const shortest = 10;
@@ -94,23 +92,24 @@ export function checkPassword(password: string, account: string): void {
 }
 
 /**
- * Hashes a password as a PHC string: "$scrypt$ln=15,r=8,p=1$salt$hash".
+ * Hashes a password as a PHC string: "$scrypt$ln=15,r=8,p=1$salt$hash". Only for those who have proved who they are.
  * @throws Fault too_many_attempts if too many hashes are waited for
  */
 export async function hashPassword(password: string): Promise<string> {
   const salt = randomBytes(saltBytes);
-  return encode(salt, await derive(password, salt, cost));
+  return encode(salt, await derive(password, salt, cost, { standing: known }));
 }
 
 /**
  * True if a password is that of a hash. Takes as long without a hash, so that an answer does not tell which accounts exist.
  * @param phc undefined for an account that does not exist or has no password
- * @throws Fault too_many_attempts if too many hashes are waited for
+ * @param standing of who asks
+ * @throws Fault too_many_attempts if too many hashes are waited for by others with a better standing
  */
-export async function verifyPassword(password: string, phc: string | undefined): Promise<boolean> {
+export async function verifyPassword(password: string, phc: string | undefined, standing = known): Promise<boolean> {
   const stored = phc === undefined ? undefined : decode(phc);
   const { salt, hash, ...own } = stored ?? { ...cost, salt: noSalt, hash: noHash };
-  const same = timingSafeEqual(await derive(password, salt, own, hash.length), hash);
+  const same = timingSafeEqual(await derive(password, salt, own, { standing, length: hash.length }), hash);
   return same && stored !== undefined;
 }
 
@@ -144,31 +143,23 @@ function decode(phc: string): StoredHash | undefined {
   };
 }
 
-let running = 0;
-const queue: (() => void)[] = [];
+const turns = new Turns();
 
-/** Derives a key in its turn. @throws Fault too_many_attempts */
-async function derive(password: string, salt: Buffer, { ln, r, p }: Cost, length = hashBytes): Promise<Buffer> {
-  if (running < atOnce) running++;
-  else await turn();
-  try {
-    const N = 2 ** ln;
-    return await key(password, salt, length, { N, r, p, maxmem: 256 * N * r });
-  } finally {
-    // The turn is passed on, so that nobody comes between.
-    const next = queue.shift();
-    if (next === undefined) running--;
-    else next();
-  }
+interface DeriveOptions {
+  readonly standing: Standing;
+  /** Bytes of the key. */
+  readonly length?: number;
 }
 
-function turn(): Promise<void> {
-  if (queue.length >= waitingLimit) {
-    throw new Fault("too_many_attempts", "Too many people sign in at the moment: try again in some seconds.", {
-      retryAfter: 5,
-    });
-  }
-  return new Promise((resolve) => queue.push(resolve));
+/** Derives a key in its turn. @throws Fault too_many_attempts */
+function derive(
+  password: string,
+  salt: Buffer,
+  { ln, r, p }: Cost,
+  { standing, length = hashBytes }: DeriveOptions,
+): Promise<Buffer> {
+  const N = 2 ** ln;
+  return turns.run(standing, () => key(password, salt, length, { N, r, p, maxmem: 256 * N * r }));
 }
 
 /** The same text has one form, however a keyboard composes it. */

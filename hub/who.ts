@@ -20,8 +20,8 @@ export type Principal =
 export type Actor = Principal & {
   /** Network address of the request, or "control". */
   readonly origin: string;
-  /** What identified a viewer, administrator or reporter: the session of an account, or an API token. */
-  readonly credential?: "session" | "token";
+  /** What identified a viewer, administrator or reporter: the session of an account, the proxy in front of the hub (auth.proxy), or an API token. */
+  readonly credential?: "session" | "proxy" | "token";
 };
 
 /** What a route requires of a principal. */
@@ -68,6 +68,8 @@ export interface RequestHead extends Client {
   readonly method: string;
   /** Value of a header, by its name in lower case. */
   header(name: string): string | undefined;
+  /** How often a header is there; 1 or 0 where that is not known. */
+  times?(name: string): number;
   /** Network address of the other end of the connection, which is that of a proxy if there is one: access lists compare it. */
   readonly peer: string;
 }
@@ -80,6 +82,8 @@ export interface EntryPoint {
   readonly open: () => boolean;
   /** Proxies in front of it; none if absent. */
   readonly proxies?: Proxies;
+  /** Names of headers, in lower case, that are not believed from this other end of a connection: nobody gets to see them. */
+  readonly foreign?: (peer: string) => readonly string[];
   /**
    * Finds out who sends a request. A cookie of a session that has ended identifies nobody: the browser cannot remove it.
    * @param enrolls true if a token of scope "enroll" is one of the route; it is refused otherwise

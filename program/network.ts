@@ -8,6 +8,15 @@ export function networkOf(address: string): string {
   return parsed.kind() === "ipv6" ? parsed.toNormalizedString().split(":").slice(0, 4).join(":") : parsed.toString();
 }
 
+/**
+ * Returns the larger network that one site often has: of a network of IPv6 (see `networkOf`) the first 48 bits, of an IPv4
+ * address the first 24.
+ */
+export function siteOf(network: string): string {
+  const parts = network.split(network.includes(":") ? ":" : ".");
+  return parts.length === 4 ? parts.slice(0, 3).join(network.includes(":") ? ":" : ".") : network;
+}
+
 /** Address of the other end of a connection, "" if it has none any more. Dual-stack sockets have IPv4 addresses in the form of IPv6. */
 export const peerAddress = ({ remoteAddress = "" }: { readonly remoteAddress?: string | undefined }): string =>
   remoteAddress.replace(/^::ffff:(?=\d+\.)/, "");

@@ -69,7 +69,10 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["command/"],
     ["main.ts"],
   ],
-  "hub/door/": [["document.ts", "failure.ts", "outgoing.ts", "proxies.ts", "settings.ts", "url.ts"], ["provider.ts"]],
+  "hub/door/": [
+    ["document.ts", "failure.ts", "outgoing.ts", "proxies.ts", "settings.ts", "url.ts"],
+    ["person.ts", "provider.ts"],
+  ],
   "hub/history/sqlite/": [
     ["bucket.ts", "bytes.ts", "codec.ts", "database.ts", "key.ts", "lru.ts", "pool.ts", "settings.ts", "turns.ts"],
     ["backup.ts", "frame.ts", "names.ts"],
@@ -105,7 +108,7 @@ export const floors: Readonly<Record<string, Floors>> = {
   ],
   "web/": [
     ["ask.ts", "choice.ts", "locale.ts", "route.ts", "stroke.ts", "wall.ts"],
-    ["call.ts", "feed.ts", "history.ts", "renew.ts", "sheet.ts", "theme.ts"],
+    ["call.ts", "feed.ts", "filter.ts", "history.ts", "renew.ts", "sheet.ts", "theme.ts"],
     ["store.ts", "text/", "viewer.ts"],
     ["language.ts"],
     ["part/"],
@@ -127,6 +130,7 @@ export const contracts: readonly string[] = [
   "hub/history/store.ts",
   "hub/input/input.ts",
   "hub/route/handler.ts",
+  "hub/route/listed-session.ts",
   "hub/route/parameter.ts",
   "hub/route/route.ts",
   "hub/task/task.ts",

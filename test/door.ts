@@ -27,7 +27,7 @@ export const defaultDoor: DoorSettings = load(table, { flags: {}, env: {}, file:
 /** The hub as its clients call it. */
 export const host = "hub.lab:5000";
 
-export interface HeadOptions extends Partial<Pick<RequestHead, "method">> {
+export interface HeadOptions extends Partial<Pick<RequestHead, "method" | "times">> {
   /** The other end of the connection. */
   readonly address?: string;
   /** True if the connection is encrypted. */
@@ -43,10 +43,11 @@ export function head({
   address = "10.0.0.7",
   secure = false,
   method = "GET",
+  ...more
 }: HeadOptions = {}): RequestHead {
   const all: Readonly<Record<string, string | undefined>> = { host, ...headers };
   const header = (name: string): string | undefined => all[name];
-  return { method, header, peer: address, ...proxies.clientOf({ peer: address, encrypted: secure, header }) };
+  return { ...more, method, header, peer: address, ...proxies.clientOf({ peer: address, encrypted: secure, header }) };
 }
 
 export const withCookie = (secret: string, more: HeadOptions = {}): RequestHead =>
@@ -141,7 +142,7 @@ export class Door {
 
 /** Adds an administrator to the data of a hub that is not running. */
 export async function addAdministrator({ data }: HubFolder, name: string, password: string): Promise<void> {
-  mkdirSync(data, { mode: 0o700 });
+  mkdirSync(data, { mode: 0o700, recursive: true });
   const phc = await hashPassword(password);
   const book = openBook({ folder: data, clock: systemClock, log: silent, notice: () => {} });
   book.write((writer) => writer.addAccount({ name, role: "administrator", created: Date.now() }, phc));

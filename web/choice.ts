@@ -44,10 +44,18 @@ export const language = kept<string>("language", "", any);
 export const theme = kept<Theme>("theme", "auto", among("auto", "light", "dark"));
 export const order = kept<Order>("order", "name", among("name", "free"));
 export const view = kept<FleetView>("view", "rows", among("rows", "heat"));
-/** The viewer's own user name on the machines; "" if not chosen. */
-export const me = kept<string>("me", "", any);
+const chosenNames = new Map<string, Signal<string>>();
 
-// Not stored: a forgotten filter would hide hosts on the next visit.
+/** The viewer's own user name on the machines; "" if not chosen. @param account that the viewer is signed in with, or "" */
+export function me(account: string): Signal<string> {
+  const before = chosenNames.get(account);
+  if (before !== undefined) return before;
+  const chosen = kept<string>(account === "" ? "me" : `me.${account}`, "", any);
+  chosenNames.set(account, chosen);
+  return chosen;
+}
+
+// Only in the address (filter.ts): a forgotten filter would hide hosts on the next visit.
 export const show = signal<Show>("all");
 export const query = signal("");
 /** Shows only cards that this user holds; "" shows all. */
@@ -58,6 +66,8 @@ export const printing = signal(false);
 
 interface PassingChoice {
   peek(): string;
+  /** As `peek`; effects follow it. */
+  get(): string;
   /** Ignores a value that this version of the page does not have. */
   take(value: string): void;
 }
@@ -66,6 +76,7 @@ interface PassingChoice {
 export const tabChoices: Readonly<Record<string, PassingChoice>> = {
   show: {
     peek: () => show.peek(),
+    get: () => show.value,
     take(value) {
       // Version 0.1.0 has "fault" for broken cards.
       show.value = shows.find((one) => one === (value === "fault" ? "broken" : value)) ?? show.peek();
@@ -78,6 +89,7 @@ export const tabChoices: Readonly<Record<string, PassingChoice>> = {
 function plain(choice: Signal<string>): PassingChoice {
   return {
     peek: () => choice.peek(),
+    get: () => choice.value,
     take(value) {
       choice.value = value;
     },

@@ -2,6 +2,7 @@ import { computed, effect } from "@preact/signals";
 import { type JSX, render } from "preact";
 import { listen } from "./ask.ts";
 import { followFeed } from "./feed.ts";
+import { followFilter } from "./filter.ts";
 import { Frame } from "./frame.tsx";
 import { loadLanguage, text } from "./language.ts";
 import { pages } from "./page/all.ts";
@@ -34,6 +35,7 @@ function title(): string {
 
 takeOver();
 takeLinks();
+followFilter();
 followAddress((hash) => routeAt(pages, hash).row === pages[0]);
 paintRoot(document.documentElement);
 

@@ -44,6 +44,8 @@ function decoded(value: string): string {
 export const hostPath = (name: string): string => `#/host/${encodeURIComponent(name)}`;
 export const fleetPath = "#/";
 export const adminPath = "#/admin";
+/** Where the viewer is signed in. */
+export const accountPath = "#/account";
 export const reportsPath = "#/reports";
 /** The report of a node and day. */
 export const reportPath = (node: string, date: string): string => `${reportsPath}/${encodeURIComponent(node)}/${date}`;
@@ -73,6 +75,12 @@ export function takeLinks(): void {
 const current = signal(location.hash);
 /** The part of the URL from # on. */
 export const address: ReadonlySignal<string> = current;
+
+/** Changes the address of this visit, without another entry in the browser's history. */
+export function amendAddress(hash: string): void {
+  history.replaceState(history.state, "", hash);
+  current.value = hash;
+}
 
 /** Scroll position at which a page was left. */
 interface Spot {

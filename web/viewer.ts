@@ -1,14 +1,24 @@
-import { effect, signal } from "@preact/signals";
+import { computed, effect, signal } from "@preact/signals";
 import type { JsonAnswer } from "../hub/route/route.ts";
 import type { sessionRoutes } from "../hub/route/session.ts";
 import { signInsNeeded } from "./ask.ts";
 import { type Caller, caller } from "./call.ts";
+import { me } from "./choice.ts";
 
 /** Who the hub takes this browser for, and what they may do. */
 export type Viewer = JsonAnswer<typeof sessionRoutes.me>;
 
 /** Undefined until the hub has answered. */
 export const viewer = signal<Viewer | undefined>(undefined);
+
+/** The viewer's own choice of a user name on the machines, which the browser keeps for each account. */
+export const chosenName = computed(() => me(viewer.value?.way === undefined ? "" : (viewer.value.name ?? "")));
+
+/** User names that the viewer has on the machines: the one they chose, else those of their account. */
+export const ownNames = computed((): readonly string[] => {
+  const chosen = chosenName.value.value;
+  return chosen === "" ? (viewer.value?.users ?? []) : [chosen];
+});
 
 /** Signs in and out. Call `refreshViewer` afterwards. */
 export const session: Caller<typeof sessionRoutes> = caller<typeof sessionRoutes>({
@@ -19,6 +29,8 @@ export const session: Caller<typeof sessionRoutes> = caller<typeof sessionRoutes
   signInFailure: "GET /api/v1/session/failure/{id}",
   signOut: "DELETE /api/v1/session",
   signOutEverywhere: "DELETE /api/v1/sessions",
+  sessions: "GET /api/v1/sessions",
+  endSession: "DELETE /api/v1/sessions/{id}",
   changePassword: "PUT /api/v1/me/password",
 });
 

@@ -93,6 +93,9 @@ export interface ListedSession extends Omit<Session, "account"> {
   readonly id: string;
 }
 
+/** The number of a session whose secret has this hash. */
+export const sessionId = (hash: Uint8Array): string => Buffer.from(hash).subarray(0, 12).toString("base64url");
+
 /** What an API token is for. "push" sends reports, "enroll" registers machines that send their own. */
 export const scopes = ["read", "push", "admin", "enroll"] as const;
 export type Scope = (typeof scopes)[number];

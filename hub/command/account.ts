@@ -4,6 +4,7 @@ import { accountKey, roles } from "../book/book.ts";
 import { adminRoutes } from "../route/admin.ts";
 import type { JsonAnswer } from "../route/route.ts";
 import { newPassword } from "./account/password.ts";
+import { sessions, signOut } from "./account/session.ts";
 import {
   type Command,
   type Context,
@@ -177,7 +178,7 @@ function showLink({ print, note }: Context, client: HubClient, link: Link, isNew
   note(`${effect} and signs in, once, until ${localTime(link.expires)}.`);
 }
 
-export const accountCommands: readonly Command[] = [list, create, password, role, remove, link];
+export const accountCommands: readonly Command[] = [list, create, password, role, remove, link, sessions, signOut];
 
 const columns: readonly ListingColumn<Account>[] = [
   { name: "name", value: (account) => account.name },

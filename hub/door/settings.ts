@@ -46,10 +46,24 @@ const sites: SettingReader<readonly string[]> = {
   },
 };
 
+/** Headers that say something else already: they cannot name people. */
+const usedHeaders =
+  /^(accept.*|authorization|connection|content-.*|cookie|expect|forwarded|host|if-.*|keep-alive|last-event-id|origin|range|referer|sec-.*|te|trailer|transfer-encoding|upgrade|user-agent|via|x-forwarded-(for|host|proto|port|prefix|server)|x-real-ip)$/i;
+
 /** Name of a header (RFC 9110 §5.1). */
-const headerName = text('the name of a header, like "Remote-User"', (value) =>
-  /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(value),
+const headerName = text(
+  'the name of a header of its own, like "Remote-User"',
+  (value) => /^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$/.test(value) && !usedHeaders.test(value),
 );
+
+/** Networks of proxies: whoever is in them may say that they are anybody. */
+const believed: SettingReader<string> = {
+  ...text(
+    'networks of reverse proxies separated by commas, like "127.0.0.1, 10.0.0.5", and not everyone\'s ("/0")',
+    (value) => value.trim() === "" || (networksIn(value).wrong === undefined && !/\/0+\s*(,|$)/.test(value)),
+  ),
+  placeholder: "NETWORKS",
+};
 const claimName = text('the name of a claim, like "groups"', (value) => /^[\x21-\x7e]{1,128}$/.test(value));
 const line = text("a text without line breaks", (value) => value.length <= 1024 && !/\p{Cc}/u.test(value));
 
@@ -95,7 +109,7 @@ export const table = {
     env: "GOHM_AUTH_PROXY_FROM",
     default: "",
     help: "Reverse proxies that sign people in and name them in a header: their networks. Empty: none. The address of the connection counts; headers from elsewhere are ignored.",
-    reader: networks,
+    reader: believed,
   }),
   proxyUser: row({
     name: "auth.proxy.user",

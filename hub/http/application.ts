@@ -143,13 +143,20 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   return app as unknown as Hono;
 }
 
-function headOf(c: HubContext, { proxies = noProxies }: EntryPoint): RequestHead {
+function headOf(c: HubContext, { proxies = noProxies, foreign }: EntryPoint): RequestHead {
   // A request without a connection is one of a test.
-  const socket = (c.env as Partial<HttpBindings> | undefined)?.incoming?.socket;
+  const { socket, rawHeaders } = (c.env as Partial<HttpBindings> | undefined)?.incoming ?? {};
   const header = (name: string): string | undefined => c.req.header(name);
   const peer = peerAddress(socket ?? {});
+  for (const name of foreign?.(peer) ?? []) c.req.raw.headers.delete(name);
   const encrypted = socket !== undefined && "encrypted" in socket;
-  return { method: c.req.raw.method, header, peer, ...proxies.clientOf({ peer, encrypted, header }) };
+  return {
+    method: c.req.raw.method,
+    header,
+    times: (name) => (rawHeaders ?? []).filter((one, i) => i % 2 === 0 && one.toLowerCase() === name).length,
+    peer,
+    ...proxies.clientOf({ peer, encrypted, header }),
+  };
 }
 
 /**

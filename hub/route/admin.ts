@@ -5,6 +5,7 @@ import { entry, exampleEntry } from "./admin/entry.ts";
 import { configChange, exampleNode, node } from "./admin/node.ts";
 import { exampleRefusal, refusal } from "./admin/refusal.ts";
 import { exampleToken, token } from "./admin/token.ts";
+import { listedSessions, sessionNumber } from "./listed-session.ts";
 import { choice, count, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
@@ -53,6 +54,7 @@ const removed = v.pipe(
   v.examples([{ ok: true, history: false }]),
 );
 const host = required("name a host", text({ help: "Name of the host, or the name that is shown.", example: "gpu1" }));
+const ofAccount = required("name an account", text({ help: "Name of the account.", example: "alice" }));
 const of = <const T extends object>(row: T) => ({ needs: "admin", tag: "admin", ...row }) as const;
 
 export const adminRoutes = {
@@ -209,7 +211,7 @@ export const adminRoutes = {
     method: "PATCH",
     path: "/api/v1/admin/accounts/{name}",
     summary: "Changes the role or the password of an account; a new password ends its sessions",
-    params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
+    params: { name: ofAccount },
     body: v.pipe(
       v.strictObject({ role: v.optional(v.picklist(roles)), password: v.optional(password) }),
       v.title("AccountChange"),
@@ -231,9 +233,39 @@ export const adminRoutes = {
     method: "DELETE",
     path: "/api/v1/admin/accounts/{name}",
     summary: "Deletes an account and ends its sessions",
-    params: { name: required("name an account", text({ help: "Name of the account.", example: "alice" })) },
+    params: { name: ofAccount },
     answer: { "application/json": done },
     refuses: ["account_unknown", "last_administrator", "book_unusable"],
+  }),
+  accountSessions: of({
+    method: "GET",
+    path: "/api/v1/admin/accounts/{name}/sessions",
+    summary: "Browsers in which an account is signed in, the last used first",
+    params: { name: ofAccount },
+    answer: { "application/json": listedSessions },
+    refuses: ["account_unknown", "book_unusable"],
+  }),
+  endAccountSession: of({
+    method: "DELETE",
+    path: "/api/v1/admin/accounts/{name}/sessions/{id}",
+    summary: "Ends one session of an account",
+    params: { name: ofAccount, id: sessionNumber },
+    answer: { "application/json": done },
+    refuses: ["account_unknown", "session_unknown", "book_unusable"],
+  }),
+  endAccountSessions: of({
+    method: "DELETE",
+    path: "/api/v1/admin/accounts/{name}/sessions",
+    summary: "Ends all sessions of an account; its password stays",
+    params: { name: ofAccount },
+    answer: {
+      "application/json": v.pipe(
+        v.object({ ok: v.literal(true), ended: v.pipe(v.number(), v.integer(), v.minValue(0)) }),
+        v.title("SessionsEnded"),
+        v.examples([{ ok: true, ended: 3 }]),
+      ),
+    },
+    refuses: ["account_unknown", "book_unusable"],
   }),
   addLink: of({
     method: "POST",

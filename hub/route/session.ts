@@ -1,5 +1,6 @@
 import * as v from "valibot";
-import { roles } from "../book/book.ts";
+import { roles, signInWays } from "../book/book.ts";
+import { listedSessions, sessionNumber } from "./listed-session.ts";
 import { choice, required, text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
@@ -22,6 +23,14 @@ const me = v.pipe(
     name: v.pipe(v.nullable(v.string()), v.description("Name of the account or token; null for anonymous requests.")),
     rights: v.pipe(v.array(v.string()), v.description("Of `open`, `read`, `node`, `admin`, `owner`.")),
     session: v.pipe(v.boolean(), v.description("True if it came with the cookie of a session.")),
+    way: v.pipe(
+      v.optional(v.picklist([...signInWays, "proxy"])),
+      v.description("By what the person is signed in; `proxy`: by the proxy in front of the hub, at each request."),
+    ),
+    users: v.pipe(
+      v.optional(v.array(v.string())),
+      v.description("User names that this person has on the machines; only for people who are signed in."),
+    ),
     encrypted: v.pipe(v.boolean(), v.description("False where a password would be readable on the network.")),
     accounts: v.pipe(v.boolean(), v.description("True if there is an account to sign in to.")),
     provider: v.pipe(
@@ -52,6 +61,8 @@ const me = v.pipe(
       name: "alice",
       rights: ["open", "read", "admin"],
       session: true,
+      way: "password",
+      users: ["alice"],
       encrypted: true,
       accounts: true,
       waiting: 2,
@@ -195,6 +206,25 @@ export const sessionRoutes = {
     },
     answer: { "application/json": signInFailure },
     refuses: ["bad_request"],
+  },
+  sessions: {
+    method: "GET",
+    path: "/api/v1/sessions",
+    needs: "open",
+    tag: "session",
+    summary: "Browsers in which the account of this request is signed in, the last used first",
+    answer: { "application/json": listedSessions },
+    refuses: ["sign_in_needed", "book_unusable"],
+  },
+  endSession: {
+    method: "DELETE",
+    path: "/api/v1/sessions/{id}",
+    needs: "open",
+    tag: "session",
+    summary: "Ends one session of the account of this request",
+    params: { id: sessionNumber },
+    answer: { "application/json": done },
+    refuses: ["access_denied", "sign_in_needed", "session_unknown", "book_unusable"],
   },
   changePassword: {
     method: "PUT",

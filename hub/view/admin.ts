@@ -6,6 +6,7 @@ import type { JsonAnswer } from "../route/route.ts";
 import { accounts, addAccount, addLink, changeAccount, deleteAccount } from "./admin/account.ts";
 import { addServer, approveNode, changeNode, configureNode, deleteNode, resetNode } from "./admin/change.ts";
 import { nodesOf } from "./admin/host.ts";
+import { accountSessions, endAccountSession, endAccountSessions } from "./admin/session.ts";
 import { addToken, revokeToken, tokens } from "./admin/token.ts";
 import type { HubView, View } from "./view.ts";
 
@@ -28,6 +29,9 @@ export const admin: View = {
         addAccount: async (request) => request.c.json(await addAccount(hub, request)),
         changeAccount: async (request) => request.c.json(await changeAccount(hub, request)),
         deleteAccount: (request) => request.c.json(deleteAccount(hub, request)),
+        accountSessions: (request) => request.c.json(accountSessions(hub, request)),
+        endAccountSession: (request) => request.c.json(endAccountSession(hub, request)),
+        endAccountSessions: (request) => request.c.json(endAccountSessions(hub, request)),
         addLink: (request) => request.c.json(addLink(hub, request)),
         tokens: ({ c }) => c.json(tokens(hub)),
         addToken: (request) => request.c.json(addToken(hub, request)),

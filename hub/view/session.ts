@@ -1,8 +1,8 @@
 import { isLoopback, networkOf } from "../../program/network.ts";
-import { type Account, accountKey } from "../book/book.ts";
-import { Fault } from "../fault.ts";
+import { type Account, accountKey, type SignInWay, sessionId } from "../book/book.ts";
+import { asFault, Fault } from "../fault.ts";
 import type { HeldSession } from "../identity.ts";
-import { checkPassword, hashPassword, verifyPassword } from "../password.ts";
+import { checkPassword, hashPassword, type Standing, verifyPassword } from "../password.ts";
 import { isShelf } from "../report/shelf.ts";
 import { type RouteRequest, serve } from "../route/handler.ts";
 import { providerRoutes, sessionRoutes } from "../route/session.ts";
@@ -32,6 +32,8 @@ export const session: View = {
           readLink: (request) => desk.readLink(request),
           signOut: (request) => desk.signOut(request),
           signOutEverywhere: (request) => desk.signOutEverywhere(request),
+          sessions: (request) => desk.sessions(request),
+          endSession: (request) => desk.endSession(request),
           changePassword: (request) => desk.changePassword(request),
           signInElsewhere: (request) => desk.elsewhere.start(request),
           signedInElsewhere: (request) => desk.elsewhere.callback(request),
@@ -43,7 +45,17 @@ export const session: View = {
   },
 };
 
+interface Compared {
+  readonly name: string;
+  readonly account: Account | undefined;
+  readonly password: string;
+  readonly isSignedIn?: true;
+}
+
 const done = { ok: true };
+
+/** The account in counts of attempts. */
+const keyOf = ({ id }: Pick<Account, "id">): string => String(id);
 
 const refusal = (): Fault => new Fault("sign_in_refused", "There is no account with this name and password.");
 const unknownLink = (): Fault =>
@@ -62,6 +74,7 @@ class SignInDesk {
       network: networkOfClient,
       begin: (head, account, change) => this.#begin(head, account, change),
     });
+    this.#recall();
   }
 
   async me({ c, by, head }: SignInRequest<"me">): Promise<Response> {
@@ -77,6 +90,7 @@ class SignInDesk {
       name: "name" in by ? by.name : null,
       rights: rights.filter((one) => may(by, one, open)),
       session: by.credential === "session",
+      ...this.#person(by, head),
       encrypted: identity.isSecure(head) || isLocal(head),
       accounts: book.accounts().length > 0,
       ...(provider.isSetUp && { provider: provider.name }),
@@ -84,6 +98,13 @@ class SignInDesk {
       ...(hasReports && { reports: true }),
       ...(nodes && { waiting: nodes.filter(({ state }) => state === "waiting").length, url: url() }),
     });
+  }
+
+  /** How a person is signed in, and who they are on the machines; nothing for others. */
+  #person({ credential, ...by }: Actor, head: RequestHead): { way?: SignInWay | "proxy"; users?: string[] } {
+    if (!("name" in by) || credential === undefined || credential === "token") return {};
+    const held = credential === "session" ? this.#hub.identity.session(head) : undefined;
+    return { ...(credential === "proxy" ? { way: "proxy" } : held && { way: held.way }), users: usersOf(by.name) };
   }
 
   /** @throws Fault sign_in_refused, too_many_attempts, access_denied, book_unusable */
@@ -171,13 +192,38 @@ class SignInDesk {
     return withCookie({ ...done, ...(next !== undefined && { next }) }, this.#hub.identity.cookie(head, undefined));
   }
 
+  /** @throws Fault sign_in_needed, book_unusable */
+  sessions({ c, head }: SignInRequest<"sessions">): Response {
+    const { book, clock } = this.#hub;
+    const { account, hash } = this.#signedIn(head);
+    const own = sessionId(hash);
+    const listed = book.sessionList(account.id, clock.now());
+    return c.json({ sessions: listed.map((session) => ({ ...session, current: session.id === own })) });
+  }
+
+  /** @throws Fault sign_in_needed, session_unknown, book_unusable */
+  endSession({ c, by, head, given: { id } }: SignInRequest<"endSession">): Response {
+    const { desk, identity } = this.#hub;
+    const { account, hash } = this.#signedIn(head);
+    desk.do(by, {
+      name: "session.end",
+      needs: "open",
+      target: account.name,
+      write(writer) {
+        if (writer.removeListedSession(account.id, id)) return;
+        throw new Fault("session_unknown", "Your account has no session of that number: it may have ended.");
+      },
+    });
+    return id === sessionId(hash) ? withCookie(done, identity.cookie(head, undefined)) : c.json(done);
+  }
+
   /** @throws Fault sign_in_needed, sign_in_refused, password_weak, too_many_attempts, book_unusable */
   async changePassword({ by, head, body }: SignInRequest<"changePassword">): Promise<Response> {
     const { desk } = this.#hub;
     const { account } = this.#signedIn(head);
     const { name, id } = account;
     checkPassword(body.new, name);
-    if (!(await this.#compare(head, { name, account, password: body.old }))) {
+    if (!(await this.#compare(head, { name, account, password: body.old, isSignedIn: true }))) {
       desk.refused(by, { name: "account.password", target: name });
       throw new Fault("sign_in_refused", "The old password is wrong.");
     }
@@ -196,6 +242,21 @@ class SignInDesk {
     return withCookie(done, cookie);
   }
 
+  /** Recalls from where people signed in before the hub was started, as far as their sessions go on. */
+  #recall(): void {
+    const { book, clock, log } = this.#hub;
+    try {
+      for (const account of book.accounts()) {
+        for (const { origin } of book.sessionList(account.id, clock.now()).toReversed()) {
+          this.#attempts.recall(keyOf(account), networkOf(origin));
+        }
+      }
+    } catch (error) {
+      // The book says what is wrong with it; whoever signs in is a stranger then.
+      log.warn(`where people signed in before is not known: ${asFault(error).message}`);
+    }
+  }
+
   /** The session of a request. @throws Fault sign_in_needed */
   #signedIn(head: RequestHead): HeldSession {
     const held = this.#hub.identity.session(head);
@@ -204,16 +265,15 @@ class SignInDesk {
   }
 
   /** True if a password is that of an account, also at the end of the comparison. @throws Fault too_many_attempts */
-  async #compare(
-    head: RequestHead,
-    { name, account, password }: { name: string; account: Account | undefined; password: string },
-  ): Promise<boolean> {
+  async #compare(head: RequestHead, { name, account, password, isSignedIn }: Compared): Promise<boolean> {
     const { identity } = this.#hub;
-    const key = account === undefined ? accountKey(name) : `#${account.id}`;
-    const attempt = this.#attempts.begin({ account: key, network: networkOfClient(head) });
+    const exists = account !== undefined;
+    const key = exists ? keyOf(account) : accountKey(name);
+    const attempt = this.#attempts.begin({ account: key, exists, network: networkOfClient(head) });
+    const standing: Standing = isSignedIn ? { known: true, earlier: 0, near: 0 } : attempt.standing;
     const phc = account && identity.passwordOf(account.name);
     try {
-      const right = await verifyPassword(password, phc);
+      const right = await verifyPassword(password, phc, standing);
       if (!right || account === undefined || identity.passwordOf(account.name) !== phc) return false;
     } catch (error) {
       attempt.undo();
@@ -277,6 +337,11 @@ const withCookie = (body: object, cookie: string): Response =>
 /** True if a password does not leave this machine on its way here: whoever forwards it may have received it from elsewhere. */
 const isLocal = ({ address, header }: RequestHead): boolean =>
   address === "" || (isLoopback(address) && header("x-forwarded-for") === undefined);
+
+/** User names on the machines of a person of this name, which may be that of a directory: "alice@lab.example" or "LAB\alice" is "alice" there. */
+const usersOf = (name: string): string[] => [
+  ...new Set([name, name.replace(/^.*\\(?=.)/s, "").replace(/(?<=.)@.*$/s, "")]),
+];
 
 /** The network whose attempts are counted together. */
 const networkOfClient = (head: RequestHead): string => networkOf(head.address);

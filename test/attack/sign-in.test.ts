@@ -1,4 +1,5 @@
 // Strangers who try passwords, many at a time, and who send the sign-in whatever bytes a socket takes.
+import { Agent, request } from "node:http";
 import { connect } from "node:net";
 import fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -14,7 +15,7 @@ let hub: RunningHub;
 beforeAll(async () => {
   at = hubFolder();
   at.write({ servers: {}, auth: { read: "login" } });
-  await addAdministrator(at, "alice", password);
+  for (const name of ["alice", "bob", "carol"]) await addAdministrator(at, name, password);
   hub = await startHub(at);
 });
 
@@ -54,6 +55,39 @@ test("of many guesses at the same time few are compared, everyone else is answer
   }
   expect(hub.output()).not.toMatch(/guess \d| error /);
 });
+
+test("ten thousand wrong passwords from a thousand addresses: few are compared, and other people sign in meanwhile, known to the hub or not", async () => {
+  const agent = new Agent({ keepAlive: true, maxSockets: 200 });
+  const counts = new Map<number, number>();
+  /** Passwords that were compared and wrong. */
+  const compared = (): number => counts.get(401) ?? 0;
+  const guess = (i: number): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const client = `10.${i % 4}.${(i >> 2) % 250}.9`;
+      const headers = { "Content-Type": "application/json", Origin: hub.url, "X-Forwarded-For": client };
+      const sent = request(`${hub.url}/api/v1/session`, { method: "POST", agent, headers }, (answer) => {
+        const { statusCode = 0 } = answer;
+        counts.set(statusCode, (counts.get(statusCode) ?? 0) + 1);
+        answer.resume().once("end", resolve).once("error", reject);
+      });
+      sent.once("error", reject).end(JSON.stringify({ name: `user${i % 3000}`, password: "not this one" }));
+    });
+  expect((await signIn("bob", password, "192.168.7.7")).status).toBe(200);
+  const all = Array.from({ length: 10_000 }, (_, i) => guess(i));
+  await Promise.all(all.slice(0, 2000));
+  const before = compared();
+  // From where they signed in before; from elsewhere; and everyone who only reads.
+  expect((await signIn("bob", password, "192.168.7.7")).status).toBe(200);
+  expect((await signIn("carol", password, "192.168.8.8")).status).toBe(200);
+  expect((await fetch(`${hub.url}/api/health`)).status).toBe(200);
+  // While these two were served, nearly nobody else was: their turns came next.
+  expect(compared() - before).toBeLessThanOrEqual(10);
+  await Promise.all(all);
+  agent.destroy();
+  expect([...counts.keys()].sort()).toEqual([401, 429]);
+  expect(compared()).toBeLessThan(2000);
+  expect(hub.output()).not.toMatch(/ error /);
+}, 120_000);
 
 /** Status of what answers to a request with these bytes as values of its headers; 0 if the connection is closed. */
 function raw(headers: Readonly<Record<string, Uint8Array>>): Promise<number> {

@@ -38,6 +38,7 @@ describe.skipIf(missing)(missing ?? "how administration looks", () => {
 
   const views = [
     "#/admin",
+    "#/account",
     ...["node", "evil", "waits-1"].map(panel),
     ...["accounts", "tokens", "audit"].map((view) => `#/admin/${view}`),
   ];
@@ -45,7 +46,7 @@ describe.skipIf(missing)(missing ?? "how administration looks", () => {
     await page.goto(`${lab.url}/${path}`);
     await page
       .locator(".admin .table")
-      .nth(path.includes("audit") ? 0 : 1)
+      .nth(path.includes("audit") || path === "#/account" ? 0 : 1)
       .waitFor(patience);
     if (path === "#/admin") await page.locator("#refused").waitFor(patience);
     const folded = page.locator("button[aria-expanded=false]:not(.account button)");

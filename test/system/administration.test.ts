@@ -221,11 +221,35 @@ const refusable: readonly (readonly string[])[] = [
   ["account", "role", "x", "viewer"],
   ["account", "delete", "x"],
   ["account", "link"],
+  ["account", "sessions", "x"],
+  ["account", "sign-out", "x"],
   ["token", "list"],
   ["token", "create", "x"],
   ["token", "revoke", "x"],
   ["audit"],
 ];
+
+test("gohm lists the browsers of an account, and signs it out in one of them or in all", async () => {
+  const { url } = await begin();
+  said(["account", "create", "alice", "--password-stdin"], { stdin: `${password}\n` });
+  const signIn = async (browser: string): Promise<void> => {
+    const headers = { "Content-Type": "application/json", Origin: url, "User-Agent": browser };
+    const body = JSON.stringify({ name: "alice", password });
+    expect((await fetch(`${url}/api/v1/session`, { method: "POST", headers, body })).status).toBe(200);
+  };
+  // A browser may say anything.
+  for (const browser of ["Firefox", "=cmd|A1", "Chrome \x9b31m"]) await signIn(browser);
+  expect(said(["account", "sessions", "alice"])).toMatch(/^SESSION +LAST USE +SIGNED IN +FROM +BY +BROWSER\n/);
+  expect(said(["account", "sessions", "alice", "--csv"])).toMatch(/,127\.0\.0\.1,password,'=cmd\|A1$/m);
+  expect(said(["account", "sessions", "alice"])).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+  const { sessions } = json(["account", "sessions", "alice"]);
+  const { id } = sessions.find(({ agent }: { agent: string }) => agent === "Firefox");
+  expect(said(["account", "sign-out", "--", "alice", id])).toMatch(/^ENDED\n +1\n$/);
+  const again = gohm(["account", "sign-out", "--", "alice", id]);
+  expect([again.status, again.stderr]).toEqual([1, expect.stringMatching(/"alice" has no session of that number/)]);
+  expect(json(["account", "sign-out", "ALICE"])).toEqual({ ok: true, ended: 2 });
+  expect(said(["account", "sessions", "alice", "-P"]).trimEnd().split("\n")).toHaveLength(1);
+});
 
 test("no name of a machine steers the terminal, ends a line, moves a column or is a formula", async () => {
   await begin();

@@ -5,7 +5,7 @@ import { adminText, text } from "../language.ts";
 import { ActionButton, failureText, Outcome, useAction } from "../part/action.tsx";
 import { Dialog } from "../part/dialog.tsx";
 import { AccountName, Field, NewPasswordFields, NotEncrypted, useNewPassword } from "../part/form.tsx";
-import { adminPath } from "../route.ts";
+import { accountPath, adminPath } from "../route.ts";
 import { refreshViewer, session, viewer } from "../viewer.ts";
 
 /** Menu of the account that is signed in. */
@@ -36,24 +36,34 @@ export function AccountPanel({ close }: { close: () => void }): JSX.Element {
             </a>
           </li>
         ) : null}
-        {who?.external ? null : (
-          <li>
-            <button type="button" onClick={() => (changing.value = true)}>
-              {t.changePassword}
-            </button>
-          </li>
-        )}
-        <li>
-          <button type="button" onClick={() => leave("signOut")}>
-            {t.signOut}
-          </button>
-        </li>
-        <li>
-          <button type="button" onClick={() => leave("signOutEverywhere")}>
-            {t.signOutEverywhere}
-          </button>
-        </li>
+        {who?.session ? (
+          <>
+            <li>
+              <a href={accountPath} onClick={close}>
+                {t.signedInWhere}
+              </a>
+            </li>
+            {who.external ? null : (
+              <li>
+                <button type="button" onClick={() => (changing.value = true)}>
+                  {t.changePassword}
+                </button>
+              </li>
+            )}
+            <li>
+              <button type="button" onClick={() => leave("signOut")}>
+                {t.signOut}
+              </button>
+            </li>
+            <li>
+              <button type="button" onClick={() => leave("signOutEverywhere")}>
+                {t.signOutEverywhere}
+              </button>
+            </li>
+          </>
+        ) : null}
       </ul>
+      {who?.way === "proxy" ? <p class="quiet">{t.byProxy}</p> : null}
       <Outcome of={action} />
       {changing.value ? <PasswordDialog close={() => (changing.value = false)} /> : null}
     </div>

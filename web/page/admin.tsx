@@ -1,11 +1,12 @@
 import type { ComponentChildren, JSX } from "preact";
 import { adminText, text } from "../language.ts";
 import { adminPath, fleetPath, type Params } from "../route.ts";
-import { viewer } from "../viewer.ts";
+import { refreshViewer, session, viewer } from "../viewer.ts";
 import { Accounts } from "./admin/accounts.tsx";
 import { Audit } from "./admin/audit.tsx";
 import { HostPanel } from "./admin/host.tsx";
 import { Hosts } from "./admin/hosts.tsx";
+import { SessionList } from "./admin/sessions.tsx";
 import { Tokens } from "./admin/tokens.tsx";
 
 // The views of administration. Each shows what the hub answered, also after a change: nothing is shown before it is done.
@@ -52,6 +53,36 @@ function Administration({
         </nav>
       </header>
       {children}
+    </div>
+  );
+}
+
+/** Where the viewer is signed in. */
+export function AccountPage(): JSX.Element {
+  const t = adminText();
+  const who = viewer.value;
+  return (
+    <div class="admin">
+      <nav class="crumbs">
+        <a href={fleetPath}>← {text.value.back}</a>
+      </nav>
+      <header class="admin-head">
+        <h1>{t.signedInWhere}</h1>
+      </header>
+      <section class="table" aria-label={t.signedInWhere}>
+        {who?.session ? (
+          <SessionList
+            key={who.name}
+            load={(stop) => session("sessions", {}, stop)}
+            end={async (id, own) => {
+              await session("endSession", { id });
+              if (own) await refreshViewer();
+            }}
+          />
+        ) : (
+          <p>{who?.way === "proxy" ? t.byProxy : t.forAccounts}</p>
+        )}
+      </section>
     </div>
   );
 }

@@ -51,6 +51,12 @@ export const pages: readonly [Page, ...Page[]] = [
     Show: lazyAdmin(async () => (await import("./sign-in.tsx")).SignInFailurePage),
     title: () => "",
   },
+  {
+    path: "/account",
+    needs: "open",
+    Show: lazyAdmin(async () => (await admin()).AccountPage),
+    title: () => "",
+  },
   { path: "/admin", needs: "admin", Show: lazyAdmin(async () => (await admin()).HostsPage), title: administration },
   {
     path: "/admin/accounts",

@@ -1,12 +1,12 @@
 import { computed } from "@preact/signals";
 import type { JSX } from "preact";
-import { me, order, query, show, user, view } from "../choice.ts";
+import { order, query, show, user, view } from "../choice.ts";
 import { text } from "../language.ts";
 import { lazy } from "../part/lazy.tsx";
 import { RowHead } from "../part/row.tsx";
 import { adminPath } from "../route.ts";
 import { fleet, type HostEntry } from "../store.ts";
-import { viewer } from "../viewer.ts";
+import { ownNames, viewer } from "../viewer.ts";
 import { Answer } from "./fleet/answer.tsx";
 import { Block } from "./fleet/block.tsx";
 import { type CardFilter, compare, type PickedCards, pickCards } from "./fleet/filter.ts";
@@ -27,7 +27,7 @@ let before: readonly Listed[] = [];
 /** Hosts to show, in order. Stays the same array while its content does, so that a tick does not render the list. */
 const listed = computed((): readonly Listed[] => {
   fleet.summary.value;
-  const filter: CardFilter = { show: show.value, query: query.value, user: user.value, me: me.value };
+  const filter: CardFilter = { show: show.value, query: query.value, user: user.value, own: ownNames.value };
   const order_ = compare(order.value);
   const next = fleet.entries.value
     .map((entry) => ({ entry, standing: { host: entry.host.value, fresh: entry.fresh.value } }))

@@ -1,4 +1,5 @@
 import type { AdminText } from "./admin.ts";
+import { sessionText } from "./admin-en/session.ts";
 
 const plural = (n: number, one: string): string => `${n} ${one}${n === 1 ? "" : "s"}`;
 
@@ -16,6 +17,7 @@ export const adminEn: AdminText = {
   forAdministrators: "Only for administrators",
   lacksRight: (name) => `You are signed in as ${name}, who may not see this page. Sign in with another account.`,
   signedInAs: (name, administrator) => `Signed in as ${name}${administrator ? ", administrator" : ""}`,
+  ...sessionText,
   changePassword: "Change password",
   signOut: "Sign out",
   signOutEverywhere: "Sign out everywhere",
@@ -39,6 +41,7 @@ export const adminEn: AdminText = {
     link_unknown: "This link was used already, or is no longer valid.",
     sign_in_needed: "Sign in again to do this.",
     account_external: "This account signs in elsewhere: name and role are set there, and it has no password here.",
+    session_unknown: "This browser was signed out already.",
     last_administrator: "One administrator who can sign in must remain.",
     name_taken: "This name is taken.",
     host_unknown: "This host no longer exists.",

@@ -1,4 +1,5 @@
 import type { AdminText } from "./admin.ts";
+import { sessionText } from "./admin-zh-CN/session.ts";
 
 export const adminZhCN: AdminText = {
   notEncrypted: "连接没有加密：同一网络中的其他人可能看到密码。",
@@ -13,6 +14,7 @@ export const adminZhCN: AdminText = {
   forAdministrators: "仅限管理员",
   lacksRight: (name) => `当前登录的账号 ${name} 无权查看此页面，请换一个账号登录。`,
   signedInAs: (name, administrator) => `已登录：${name}${administrator ? "（管理员）" : ""}`,
+  ...sessionText,
   changePassword: "修改密码",
   signOut: "退出登录",
   signOutEverywhere: "在所有设备上退出登录",
@@ -36,6 +38,7 @@ export const adminZhCN: AdminText = {
     link_unknown: "链接已被使用或已失效。",
     sign_in_needed: "请重新登录后再操作。",
     account_external: "这个账号在别处登录：名称和角色由那里决定，在这里没有密码。",
+    session_unknown: "这个浏览器已经退出登录。",
     last_administrator: "必须至少保留一个能够登录的管理员。",
     password_weak: "密码太弱：太短、过于常见，或与账号名称相同。",
     name_taken: "这个名称已被使用。",

@@ -1,4 +1,5 @@
 import type { AdminText } from "./admin.ts";
+import { sessionText } from "./admin-zh-TW/session.ts";
 
 export const adminZhTW: AdminText = {
   notEncrypted: "連線沒有加密：同一網路中的其他人可能看到密碼。",
@@ -13,6 +14,7 @@ export const adminZhTW: AdminText = {
   forAdministrators: "僅限管理員",
   lacksRight: (name) => `目前登入的帳號 ${name} 無權檢視此頁面，請換一個帳號登入。`,
   signedInAs: (name, administrator) => `已登入：${name}${administrator ? "（管理員）" : ""}`,
+  ...sessionText,
   changePassword: "變更密碼",
   signOut: "登出",
   signOutEverywhere: "在所有裝置上登出",
@@ -36,6 +38,7 @@ export const adminZhTW: AdminText = {
     link_unknown: "連結已被使用或已失效。",
     sign_in_needed: "請重新登入後再操作。",
     account_external: "這個帳號在別處登入：名稱和角色由那裡決定，在這裡沒有密碼。",
+    session_unknown: "這個瀏覽器已經登出。",
     last_administrator: "必須至少保留一個能夠登入的管理員。",
     password_weak: "密碼太弱：太短、過於常見，或與帳號名稱相同。",
     name_taken: "這個名稱已被使用。",

@@ -14,8 +14,26 @@ type Scope = JsonBody<Rows["addToken"]>["scope"];
 type ActorKind = "administrator" | "viewer" | "token" | "node" | "owner" | "anonymous";
 type RefusalReason = JsonAnswer<Rows["refusals"]>["refusals"][number]["counts"][number]["reason"];
 
+/** Texts of the browsers in which people are signed in. */
+export interface SessionText {
+  /** In place of signing out, where a proxy in front of the hub signs people in. */
+  readonly byProxy: string;
+  /** Title of the page with the browsers in which an account is signed in. */
+  readonly signedInWhere: string;
+  readonly noSessions: string;
+  readonly thisBrowser: string;
+  readonly unknownBrowser: string;
+  readonly signedInFrom: (origin: string, time: string) => string;
+  readonly signInWays: Readonly<Record<JsonAnswer<Rows["sessions"]>["sessions"][number]["way"], string>>;
+  readonly endSessionOf: (browser: string, origin: string) => string;
+  readonly sessionEnded: (browser: string) => string;
+  /** Button that shows those of another account. */
+  readonly browsers: string;
+  readonly browsersOf: (name: string) => string;
+}
+
 /** All texts of accounts and administration in one language, which are loaded with them. */
-export interface AdminText {
+export interface AdminText extends SessionText {
   // Sign-in and account
 
   readonly notEncrypted: string;

@@ -9,6 +9,7 @@ import {
   type NewSession,
   type Session,
   type SignInWay,
+  sessionId,
 } from "../book.ts";
 import { type AccountRow, accountOf } from "./account.ts";
 import { sha256, text, whole } from "./column.ts";
@@ -96,7 +97,7 @@ export class SessionTable {
   /** The valid sessions of an account, last used first. */
   list(account: number, now: number): ListedSession[] {
     const rows = this.#list.all({ account, now, latest: latestCreation(now) }) as (SessionColumns & { hash: Buffer })[];
-    return rows.map((row) => ({ id: idOf(row.hash), ...sessionOf(row) }));
+    return rows.map((row) => ({ id: sessionId(row.hash), ...sessionOf(row) }));
   }
 
   add(
@@ -173,6 +174,3 @@ const sessionOf = ({ began, last, expires, origin, way, agent }: SessionColumns)
   way,
   agent,
 });
-
-/** Number of a session: its secret cannot be found by it, nor can its hash. */
-const idOf = (hash: Buffer): string => hash.subarray(0, 12).toString("base64url");

@@ -112,7 +112,7 @@ export function deleteAccount(hub: HubView, { by, given }: RouteRequest<Routes["
 }
 
 /** @throws Fault account_unknown */
-function accountNamed(book: Pick<BookReader, "account">, name: string): Account {
+export function accountNamed(book: Pick<BookReader, "account">, name: string): Account {
   const account = book.account(name);
   if (account !== undefined) return account;
   throw new Fault("account_unknown", `There is no account "${name}".`);

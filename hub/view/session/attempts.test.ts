@@ -62,6 +62,45 @@ test("nobody can lock out a person at a network from which the account signed in
   expect(persist(alice("10.0.0.7"), 8)).toEqual([0, 0, 0, 0, 0, 1, 2, 4]);
 });
 
+test("whoever else of a network guesses, a person who signed in there goes on, also after a start of the hub, and comes first", () => {
+  attempts.recall("alice", "10.0.0.7");
+  for (let i = 0; i < 100; i++) fail({ account: `user${i}`, exists: false, network: "10.0.0.7" });
+  expect(fail({ account: "bob", network: "10.0.0.7" })).toBeGreaterThan(0);
+  expect(attempts.begin(alice("10.0.0.7")).standing).toEqual({ known: true, earlier: 0, near: 0 });
+  // A name of no account is nobody's, whatever it is.
+  expect(() => attempts.begin({ ...alice("10.0.0.7"), exists: false })).toThrow(Fault);
+});
+
+test("a network has twenty attempts, and another one each minute", () => {
+  const guess = (i: number): number => fail({ account: `user${i}`, exists: false, network: "2001:db8:0:1" });
+  expect(Array.from({ length: 22 }, (_, i) => guess(i))).toEqual([...Array(20).fill(0), 60, 60]);
+  now += 59_000;
+  expect(guess(23)).toBe(1);
+  now += 1000;
+  expect([guess(24), guess(25)]).toEqual([0, 60]);
+});
+
+test("a stranger stands behind others by the attempts of the network, then by those of its neighbours", () => {
+  const standingOf = (network: string): unknown => attempts.begin({ network }).standing;
+  const stranger = (earlier: number, near: number) => ({ known: false, earlier, near });
+  expect(standingOf("2001:db8:0:1")).toEqual(stranger(0, 0));
+  expect(standingOf("2001:db8:0:2")).toEqual(stranger(0, 1));
+  expect(standingOf("2001:db8:0:2")).toEqual(stranger(1, 2));
+  expect(standingOf("2001:db8:1:2")).toEqual(stranger(0, 0));
+  expect(standingOf("10.0.0.1")).toEqual(stranger(0, 0));
+  // Who got no turn is not slowed down for it, but does not come first again either.
+  attempts.begin({ network: "10.0.7.1" }).undo();
+  expect(standingOf("10.0.7.1")).toEqual(stranger(1, 1));
+  attempts.begin({ account: "7", network: "10.0.8.1" }).succeeded();
+  expect(standingOf("10.0.8.1")).toEqual(stranger(0, 0));
+});
+
+test("guesses at names of no account do not make an account's attempts forgotten", () => {
+  for (let i = 0; i < 5; i++) fail(alice(`10.0.0.${i}`));
+  for (let i = 0; i < 20_000; i++) fail({ account: `name${i}`, exists: false, network: `10.1.${i % 256}.${i >> 8}` });
+  expect(fail(alice("10.0.0.9"))).toBeGreaterThan(0);
+});
+
 test("success gives the free attempts back, and is slowed down itself after thirty from one network", () => {
   for (let round = 0; round < 4; round++) {
     for (let i = 0; i < 4; i++) expect(fail(alice("10.0.0.1"))).toBe(0);

@@ -1,113 +1,120 @@
+import { siteOf } from "../../../program/network.ts";
 import { Fault } from "../../fault.ts";
+import type { Standing } from "../../password.ts";
+import { Buckets } from "./buckets.ts";
+import { Pauses } from "./pauses.ts";
 
-/** Attempts without a pause, of one account and of one network. */
+/** Attempts without a pause of one account, also of one that does not exist. */
 const freeOfAccount = 5;
-const freeOfNetwork = 20;
 /** Sign-ins of one account from one network without a pause: each adds a session and an audit entry. */
 const freeSignIns = 30;
-/** Pauses after that: each is twice as long as the one before. */
-const firstPauseMs = 1000;
-const longestPauseMs = 300_000;
-/** Attempts are forgotten so long after the last one. */
-const forgetMs = 3_600_000;
-/** Most accounts and networks that are remembered; those with the oldest attempts are forgotten first. */
-const mostRemembered = 10_000;
+/** Attempts of one network at the same time, and milliseconds until it has another one. */
+const ofNetwork = { capacity: 20, refillMs: 60_000, limit: 2500 };
+/** Attempts of a network, and of networks near each other, that decide whose turn comes first: nobody is refused for them. */
+const forTurns = { capacity: 1000, refillMs: 3600 };
 /** Most pairs of an account and a network from which it signed in. */
 const mostFamiliar = 1000;
 
 /** Who attempts to sign in. */
 export interface Attempted {
-  /** The account, also one that does not exist; undefined if a link names it. */
+  /** The account: its number, or the name of one that does not exist; undefined if a link names it. */
   readonly account?: string;
+  /** False if there is no such account. */
+  readonly exists?: boolean;
   readonly network: string;
 }
 
-/** An attempt that counts as failed until one of these is called. */
+/** An attempt that counts as failed until one of its functions is called. */
 export interface Attempt {
+  readonly standing: Standing;
   /** The password or the link was right. */
   succeeded(): void;
   /** Nothing was compared. */
   undo(): void;
 }
 
-interface Tally {
-  count: number;
-  /** Time of the last attempt, and until when there must be no other. */
-  at: number;
-  until: number;
-}
-
 /**
- * Slows down attempts to sign in, for each account and each network, by refusing them for a while: nothing waits. An attempt
- * counts before its password is compared, so that many at the same time are no way around. Others cannot lock out a person at
- * a network from which the account signed in before: its attempts are counted apart.
+ * Slows down attempts to sign in, by account and by network, by refusing them for a while: nothing waits. An attempt counts
+ * before its password is compared, so that many at the same time are no way around. At a network from which an account signed
+ * in before, its attempts are counted apart from all others: nobody elsewhere can lock out a person there, nor can others of
+ * that network who try other accounts.
  */
 export class Attempts {
-  readonly #ticks: () => number;
-  readonly #tallies = new Map<string, Tally>();
+  readonly #networks: Buckets;
+  /** By network and site: also those that got no turn, so that nobody stays the first by coming again and again. */
+  readonly #turns: Buckets;
+  readonly #turnsNear: Buckets;
+  /** Names of no account have tallies of their own: any number of them does not make the hub forget an account's. */
+  readonly #accounts: Pauses;
+  readonly #names: Pauses;
+  /** Of familiar pairs. */
+  readonly #here: Pauses;
+  readonly #signIns: Pauses;
   readonly #familiar = new Set<string>();
 
   /** @param ticks milliseconds, monotonic: the hub's clock may be set */
   constructor(ticks: () => number = () => performance.now()) {
-    this.#ticks = ticks;
+    this.#networks = new Buckets(ticks, ofNetwork);
+    this.#turns = new Buckets(ticks, { ...forTurns, limit: 2000 });
+    this.#turnsNear = new Buckets(ticks, { ...forTurns, limit: 500 });
+    this.#accounts = new Pauses(ticks, { free: freeOfAccount, limit: 1500 });
+    this.#names = new Pauses(ticks, { free: freeOfAccount, limit: 1500 });
+    this.#here = new Pauses(ticks, { free: freeOfAccount, limit: mostFamiliar });
+    this.#signIns = new Pauses(ticks, { free: freeSignIns, limit: mostFamiliar });
   }
 
-  /** Accounts and networks that are remembered. */
+  /** Accounts, networks and sites that are remembered. */
   get size(): number {
-    return this.#tallies.size;
+    const all = [this.#networks, this.#turns, this.#turnsNear, this.#accounts, this.#names, this.#here, this.#signIns];
+    return all.reduce((sum, { size }) => sum + size, 0);
+  }
+
+  /** Remembers that an account signed in from a network. @param account its number */
+  recall(account: string, network: string): void {
+    remember(this.#familiar, pairOf(account, network));
   }
 
   /** @throws Fault too_many_attempts, with the time to wait */
-  begin({ account, network }: Attempted): Attempt {
-    const pair = account === undefined ? undefined : JSON.stringify([account, network]);
-    const keys = [{ key: `network ${network}`, free: freeOfNetwork }];
-    if (pair !== undefined) {
-      const key = this.#familiar.has(pair) ? `account here ${pair}` : `account ${account}`;
-      keys.push({ key, free: freeOfAccount });
-    }
-    const signIns = { key: `sign-ins ${pair}`, free: freeSignIns };
-    const now = this.#ticks();
-    const wait = Math.max(...[...keys, signIns].map(({ key }) => (this.#tallies.get(key)?.until ?? now) - now));
+  begin({ account, exists = true, network }: Attempted): Attempt {
+    const pair = account === undefined ? "" : pairOf(account, network);
+    const isFamiliar = exists && this.#familiar.has(pair);
+    const accounts = exists ? this.#accounts : this.#names;
+    const site = siteOf(network);
+    const wait = Math.max(
+      account === undefined ? 0 : this.#signIns.wait(pair),
+      account === undefined ? 0 : isFamiliar ? this.#here.wait(pair) : accounts.wait(account),
+      isFamiliar ? 0 : this.#networks.wait(network),
+    );
     if (wait > 0) {
       const retryAfter = Math.ceil(wait / 1000);
-      throw new Fault("too_many_attempts", `Too many attempts to sign in: try again in ${retryAfter} s.`, {
-        retryAfter,
-      });
+      const message = `Too many attempts to sign in: try again in ${retryAfter} s.`;
+      throw new Fault("too_many_attempts", message, { retryAfter });
     }
-    for (const one of keys) this.#count(one, now);
+    const standing: Standing = isFamiliar
+      ? { known: true, earlier: this.#here.count(pair), near: 0 }
+      : { known: false, earlier: this.#turns.taken(network), near: this.#turnsNear.taken(site) };
+    const counted = isFamiliar ? [this.#here.add(pair)] : [this.#networks.take(network)];
+    if (!isFamiliar && account !== undefined) counted.push(accounts.add(account));
+    const turns = isFamiliar ? [] : [this.#turns.take(network), this.#turnsNear.take(site)];
     const undo = (): void => {
-      for (const { key } of keys) this.#uncount(key);
+      for (const one of counted) one();
     };
     return {
+      standing,
       undo,
       succeeded: () => {
         undo();
-        if (pair === undefined) return;
-        this.#tallies.delete(`account here ${pair}`);
-        this.#count(signIns, this.#ticks());
+        for (const one of turns) one();
+        if (account === undefined) return;
+        this.#here.forget(pair);
+        this.#signIns.add(pair);
         remember(this.#familiar, pair);
       },
     };
   }
-
-  #count({ key, free }: { readonly key: string; readonly free: number }, now: number): void {
-    const before = this.#tallies.get(key);
-    const count = before === undefined || now - before.at > forgetMs ? 1 : before.count + 1;
-    const pause = count < free ? 0 : Math.min(longestPauseMs, firstPauseMs * 2 ** (count - free));
-    this.#tallies.delete(key);
-    this.#tallies.set(key, { count, at: now, until: now + pause });
-    const oldest = this.#tallies.keys().next();
-    if (this.#tallies.size > mostRemembered && !oldest.done) this.#tallies.delete(oldest.value);
-  }
-
-  #uncount(key: string): void {
-    const tally = this.#tallies.get(key);
-    if (tally === undefined) return;
-    tally.count--;
-    tally.until = tally.at;
-    if (tally.count === 0) this.#tallies.delete(key);
-  }
 }
+
+const pairOf = (account: string, network: string): string => JSON.stringify([account, network]);
 
 function remember(familiar: Set<string>, pair: string): void {
   familiar.delete(pair);

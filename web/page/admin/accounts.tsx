@@ -4,7 +4,7 @@ import { adminText } from "../../language.ts";
 import { ActionButton, failureText, Outcome, useAction } from "../../part/action.tsx";
 import { Dialog } from "../../part/dialog.tsx";
 import { AccountName, Choice, NewPasswordFields, NotEncrypted, useNewPassword } from "../../part/form.tsx";
-import { viewer } from "../../viewer.ts";
+import { refreshViewer, viewer } from "../../viewer.ts";
 import { hubAddress } from "./address.ts";
 import { type Account, administer } from "./call.ts";
 import { AddForm, Fold, List, NameField, Remove } from "./list.tsx";
@@ -12,6 +12,7 @@ import { type Loaded, useLoaded } from "./loaded.ts";
 import { momentOf } from "./nodes.ts";
 import { tell } from "./notice.tsx";
 import { Once } from "./once.tsx";
+import { SessionList } from "./sessions.tsx";
 
 type Role = Account["role"];
 
@@ -126,6 +127,7 @@ const byName = (a: Account, b: Account): number => a.name.localeCompare(b.name);
 function Item({ account, accounts, link }: AccountsProps & { account: Account }): JSX.Element {
   const t = adminText();
   const asked = useSignal(false);
+  const listed = useSignal(false);
   const role = useAction();
   const linking = useAction();
   const put = (changed: Account): void =>
@@ -185,13 +187,25 @@ function Item({ account, accounts, link }: AccountsProps & { account: Account })
             >
               {t.setPassword}
             </button>
-            <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
-              {t.makeLink}
-            </ActionButton>
           </>
         ) : (
           <span>{t.roles[account.role]}</span>
         )}
+        {account.sessions === 0 ? null : (
+          <button
+            type="button"
+            class="button"
+            aria-label={t.browsersOf(account.name)}
+            onClick={() => (listed.value = true)}
+          >
+            {t.browsers}
+          </button>
+        )}
+        {account.external === null ? (
+          <ActionButton action={linking} click={makeLink} label={t.makeLinkFor(account.name)}>
+            {t.makeLink}
+          </ActionButton>
+        ) : null}
         <Remove
           label={t.deleteOf(account.name)}
           title={t.deleteAccount(account.name)}
@@ -206,18 +220,35 @@ function Item({ account, accounts, link }: AccountsProps & { account: Account })
       </div>
       <Outcome of={role} />
       <Outcome of={linking} />
+      {listed.value ? <SessionsDialog account={account} put={put} close={() => (listed.value = false)} /> : null}
       {asked.value ? <PasswordDialog account={account} put={put} close={() => (asked.value = false)} /> : null}
     </li>
   );
 }
 
-interface PasswordProps {
+interface AccountDialogProps {
   readonly account: Account;
   readonly put: (changed: Account) => void;
   readonly close: () => void;
 }
 
-function PasswordDialog({ account, put, close }: PasswordProps): JSX.Element {
+function SessionsDialog({ account, put, close }: AccountDialogProps): JSX.Element {
+  const { name } = account;
+  return (
+    <Dialog title={adminText().browsersOf(name)} close={close}>
+      <SessionList
+        load={(stop) => administer("accountSessions", { name }, stop)}
+        end={async (id, own) => {
+          await administer("endAccountSession", { name, id });
+          put({ ...account, sessions: account.sessions - 1 });
+          if (own) await refreshViewer();
+        }}
+      />
+    </Dialog>
+  );
+}
+
+function PasswordDialog({ account, put, close }: AccountDialogProps): JSX.Element {
   const t = adminText();
   const next = useNewPassword();
   const action = useAction();

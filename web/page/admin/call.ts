@@ -16,6 +16,9 @@ export const administer: Caller<Rows> = caller<Rows>({
   addAccount: "POST /api/v1/admin/accounts",
   changeAccount: "PATCH /api/v1/admin/accounts/{name}",
   deleteAccount: "DELETE /api/v1/admin/accounts/{name}",
+  accountSessions: "GET /api/v1/admin/accounts/{name}/sessions",
+  endAccountSession: "DELETE /api/v1/admin/accounts/{name}/sessions/{id}",
+  endAccountSessions: "DELETE /api/v1/admin/accounts/{name}/sessions",
   addLink: "POST /api/v1/admin/links",
   tokens: "GET /api/v1/admin/tokens",
   addToken: "POST /api/v1/admin/tokens",
@@ -27,6 +30,7 @@ export const administer: Caller<Rows> = caller<Rows>({
 /** A host as administrators see it. */
 export type Node = JsonAnswer<Rows["nodes"]>["nodes"][number];
 export type Account = JsonAnswer<Rows["accounts"]>["accounts"][number];
+export type Sessions = JsonAnswer<Rows["accountSessions"]>;
 export type Token = JsonAnswer<Rows["tokens"]>["tokens"][number];
 export type AuditEntry = JsonAnswer<Rows["audit"]>["entries"][number];
 /** An address that the hub refused. */

@@ -9,7 +9,7 @@ import { type CardFilter, compare, pickCards } from "./filter.ts";
 
 type Info = MessageInitShape<typeof HostInfoSchema>;
 type Card = NonNullable<Info["gpus"]>[number];
-const everything: CardFilter = { show: "all", query: "", user: "", me: "" };
+const everything: CardFilter = { show: "all", query: "", user: "", own: [] };
 const host = (name: string, gpus: Card[], rest: Info = {}, fresh = true): HostStatus => ({
   fresh,
   host: create(HostSchema, {
@@ -40,7 +40,8 @@ test.each([
   ["held cards", { show: "held" }, [2]],
   ["trouble", { show: "trouble" }, [3]],
   ["one user's", { user: "ada" }, [1]],
-  ["mine", { show: "mine", me: "bob" }, [2]],
+  ["mine", { show: "mine", own: ["x", "Bob"] }, [2]],
+  ["mine of nobody", { show: "mine" }, undefined],
   ["mine, before I said who I am", { show: "mine" }, undefined],
   ["the host by name", { query: "NODE" }, "all"],
   ["the host by address", { query: "10.1.2" }, "all"],
@@ -91,7 +92,7 @@ test("a machine that waits for approval shows among all, last of those with free
   expect(pickCards(waiting, everything)).toBe("all");
   expect(pickCards(waiting, { ...everything, query: "node1" })).toBe("all");
   for (const show of ["free", "trouble", "mine", "unknown"] as const) {
-    expect(pickCards(waiting, { ...everything, show, me: "ada" })).toBeUndefined();
+    expect(pickCards(waiting, { ...everything, show, own: ["ada"] })).toBeUndefined();
   }
   expect(pickCards(waiting, { ...everything, user: "ada" })).toBeUndefined();
   const order = [waiting, host("node2", [free])].toSorted(compare("free"));

@@ -18,8 +18,8 @@ export interface CardFilter {
   readonly query: string;
   /** Selects cards that this user holds; "" selects all. */
   readonly user: string;
-  /** The viewer's own user name; "" if not chosen. */
-  readonly me: string;
+  /** The viewer's own user names. */
+  readonly own: readonly string[];
 }
 
 /** Indexes of the cards to show, or "all". */
@@ -43,7 +43,7 @@ function shows(
     case "all":
       return true;
     case "mine":
-      return filter.me !== "" && holds(gpu, filter.me);
+      return occupants(gpu).some((name) => filter.own.some((own) => own.toLowerCase() === name.toLowerCase()));
     case "trouble":
       return cardFaults(gpu, card).length > 0 || slowed(gpu) || (card !== undefined && slowed(card));
     case "free":

@@ -1,9 +1,10 @@
 import type { JSX } from "preact";
 import type { Verdict } from "../../../proto/verdict.ts";
-import { me, order, query, type Show, show, user, view } from "../../choice.ts";
+import { order, query, type Show, show, user, view } from "../../choice.ts";
 import { text } from "../../language.ts";
 import { Mark, Spoken, title } from "../../part/part.tsx";
 import { fleet } from "../../store.ts";
+import { chosenName, viewer } from "../../viewer.ts";
 
 /** Filters, search, order and view, in a line that stays visible when scrolled. */
 export function Tools({ shown }: { shown: string }): JSX.Element {
@@ -85,12 +86,15 @@ function Shows(): JSX.Element {
 function WhoAmI(): JSX.Element {
   const t = text.value;
   const names = new Set(fleet.summary.value.holders.map((holder) => holder.user));
+  const me = chosenName.value;
   if (me.value !== "") names.add(me.value);
+  const [account] = viewer.value?.users ?? [];
+  if (account !== undefined) names.delete(account);
   return (
     <label class="whoami">
       {t.whoAmI}{" "}
       <select class="menu" value={me.value} onChange={(event) => (me.value = event.currentTarget.value)}>
-        <option value="">{t.choose}</option>
+        <option value="">{account ?? t.choose}</option>
         {[...names].sort().map((name) => (
           <option value={name} key={name}>
             {name}
