@@ -3,9 +3,10 @@ import { type ClientHttp2Session, connect, type IncomingHttpHeaders } from "node
 import { isIP } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
+import { sslReason, usesTls } from "../program/certificate.ts";
 import type { StartSources } from "../program/setting.ts";
 import { hostPort } from "../program/setting.ts";
-import { isPlaintextPeer, sslReason, usesTls } from "../program/tls.ts";
+import { isPlaintextPeer } from "../program/tls.ts";
 import {
   HealthCheckRequestSchema,
   HealthCheckResponse_ServingStatus,

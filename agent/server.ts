@@ -1,10 +1,10 @@
 import { existsSync } from "node:fs";
 import { basename, resolve } from "node:path";
 import { performance } from "node:perf_hooks";
+import { Certificate, usesTls } from "../program/certificate.ts";
 import { keptLogFiles, LogFile } from "../program/log-file.ts";
 import { secretWarnings } from "../program/secret.ts";
 import { bytes, hostPort, SettingError, type StartSources } from "../program/setting.ts";
-import { usesTls } from "../program/tls.ts";
 import { clean } from "../proto/clean.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import { type Allow, parseAllow } from "./allow.ts";
@@ -111,12 +111,13 @@ const named = (addr: string, port: number): string => addr.replace(/\d+$/, Strin
 /** Serves gRPC. @throws ListenError @throws SettingError if the TLS files cannot be used */
 async function listen(settings: Settings, allow: Allow, served: Served): Promise<Closable & { readonly host: string }> {
   const files = tlsFiles(settings);
-  const tls = usesTls(files) ? files : undefined;
+  const { ticks } = served;
+  const certificate = usesTls(files) ? new Certificate(files, { log: (line) => log.warn(line), ticks }) : undefined;
   const at = { address: settings.addr, setting: table.addr.env };
-  const grpc = await serveGrpc(at, { ...served, log, tls, admits: tokenCheck(settings.token) });
+  const grpc = await serveGrpc(at, { ...served, log, certificate, admits: tokenCheck(settings.token) });
   log.info(`hmonitor ${version} listens on ${named(settings.addr, grpc.port)}, allows ${allow.text}`);
   // Hubs of the first GOHM speak plaintext: that is the default, and is logged.
-  if (tls === undefined && !isLoopback(grpc.host)) {
+  if (certificate === undefined && !isLoopback(grpc.host)) {
     log.info("Connections are not encrypted; GOHM_TLS_CERT and GOHM_TLS_KEY change that");
   }
   return grpc;

@@ -14,7 +14,7 @@ import {
   type Values,
   yes,
 } from "../program/setting.ts";
-import type { TlsFiles } from "../program/tls.ts";
+import type { TlsFiles } from "../program/certificate.ts";
 import { type LogLevel, levels } from "./log.ts";
 
 /** Which of dcgm-exporter's names, if any. */

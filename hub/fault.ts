@@ -106,6 +106,11 @@ const meanings = {
     http: 421,
     text: "The host name in the request is not one of the hub's names; see hub.hosts and hub.url.",
   },
+  tls_needed: {
+    kind: "failed_precondition",
+    http: 403,
+    text: "The hub has a certificate and answers this only over an encrypted connection (https; TLS for gRPC).",
+  },
   expectation_refused: {
     kind: "failed_precondition",
     http: 417,

@@ -2,9 +2,10 @@ import { randomBytes } from "node:crypto";
 import { hostname, networkInterfaces } from "node:os";
 import { isDeepStrictEqual } from "node:util";
 import type { Hono } from "hono";
+import type { Certificate } from "../program/certificate.ts";
 import { ListenError } from "../program/listen.ts";
 import { type Part, valuesOf } from "../program/part.ts";
-import type { Table, Values } from "../program/setting.ts";
+import { SettingError, type Table, type Values } from "../program/setting.ts";
 import { Zone } from "../program/zone.ts";
 import type { HostInfo } from "../proto/gen/host_pb.js";
 import type { BookReader } from "./book/book.ts";
@@ -16,6 +17,7 @@ import { Desk, type Forget } from "./desk.ts";
 import { basePathOf } from "./door/url.ts";
 import { Fault } from "./fault.ts";
 import { FirstAdministrator } from "./first.ts";
+import { Front } from "./front.ts";
 import type { EngineContext, RunningEngine } from "./history/engine.ts";
 import { application } from "./http/application.ts";
 import { backup } from "./http/backup.ts";
@@ -43,7 +45,7 @@ import { namesOf, type Settings } from "./settings.ts";
 import type { RunningTask, TaskContext } from "./task/task.ts";
 import { Troubles } from "./trouble.ts";
 import type { HubView, RunningView, ServersFile } from "./view/view.ts";
-import { socket } from "./who.ts";
+import { type RequestHead, socket } from "./who.ts";
 
 export interface HubOptions {
   /** The settings file, for administration; without it, servers of the settings cannot be changed. */
@@ -66,6 +68,8 @@ export interface Hub {
   /** Where its HTTP server listens. */
   readonly host: string;
   readonly port: number;
+  /** True if it has a certificate. */
+  readonly secure: () => boolean;
   /** Address at which people open the page, without a slash at the end. */
   readonly url: () => string;
   /** Further addresses on which it listens, as text. */
@@ -167,6 +171,7 @@ export async function start(options: HubOptions, parts: Parts = installed): Prom
     return await open(options, parts, running);
   } catch (error) {
     await running.close().catch((other: unknown) => options.log.error(`could not stop cleanly: ${String(other)}`));
+    if (error instanceof SettingError) throw new Fault("setting_bad", error.message, { cause: error });
     throw error instanceof ListenError ? new Fault(error.code, error.message, { cause: error }) : error;
   }
 }
@@ -184,6 +189,8 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   running.add(measureProcess(instruments));
   const live = new Live(clock.now);
   const notice = live.notice.bind(live);
+  const front = new Front({ settings: running.settings, notice, clock, log });
+  running.add(() => front.close());
   const context = { folder, clock, log, notice, instruments };
   const { store, local, retentionMs } = await openHistory(parts.engines, context, running);
   const history = metered(store, instruments);
@@ -219,7 +226,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     () => running.settings.push,
   );
   running.add(() => registrar.close());
-  const url = (): string => (running.settings.url || placeOf(web)).replace(/\/$/, "");
+  const url = (): string => (running.settings.url || placeOf(web, front.certificate())).replace(/\/$/, "");
   const view: HubView = {
     live,
     history,
@@ -242,6 +249,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
     instruments,
     url,
     door: () => running.settings.door,
+    front,
     web: options.web,
     book,
     desk,
@@ -260,12 +268,10 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const web = await listen(
     { fetch },
     {
-      address: hubAddress,
+      ...{ address: hubAddress, front, log, refusals },
       names: () => namesOf(running.settings),
       proxies: identity.proxies,
       base: () => basePathOf(running.settings.url),
-      log,
-      refusals,
     },
   );
   running.add(() => web.close());
@@ -291,16 +297,27 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   const common = { log, version: options.version, budget: new AnswerBudget() };
   const control = await openSocket(application(served, { ...common, entry: socket }), { data: folder, clock, log });
   running.add(() => control.close());
-  const answered = requestCounter(instruments);
-  app = application(served, { ...common, entry: identity, identified: web.identified, refusals, answered });
+  app = application(served, {
+    ...common,
+    ...{ entry: identity, identified: web.identified, refusals },
+    answered: requestCounter(instruments),
+    secureAddress(head) {
+      if (front.certificate() === undefined) return undefined;
+      // Of the others, a connection without encryption is one to this port.
+      const isSecure = head.secure === true || (identity.proxies.has(head.peer) && identity.isSecure(head));
+      return isSecure ? undefined : secureAddress(head, url());
+    },
+  });
   return {
     live,
     host: web.host,
     port: web.port,
+    secure: () => front.certificate() !== undefined,
     url,
     places: views.flatMap(({ place }) => place ?? []),
     first: new FirstAdministrator({ book, desk, clock }),
     change(settings) {
+      front.change(settings);
       servers.change(settings.servers);
       running.change(settings);
       privacy.change(settings.users);
@@ -309,10 +326,18 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
   };
 }
 
-/** Address of the page in a browser of another machine, if the hub listens for those. */
-function placeOf({ host, port }: WebServer): string {
-  const name = host === "0.0.0.0" || host === "::" ? ownAddress() : host;
-  return `http://${name.includes(":") ? `[${name}]` : name}:${port}`;
+/** The https address for a client that sent a request without encryption: that of the settings, or the one that it used. */
+function secureAddress(head: RequestHead, url: string): string {
+  const { host } = head;
+  return /^https:/i.test(url) || host === undefined ? url : `https://${host}`;
+}
+
+/** Address of the page in a browser of another machine, if the hub listens for those; by a name of the certificate if it has one. */
+function placeOf({ host, port }: WebServer, certificate: Certificate | undefined): string {
+  const own = host === "0.0.0.0" || host === "::" ? ownAddress() : host;
+  const [named = own] = certificate?.names ?? [];
+  const name = certificate === undefined || certificate.covers(own) ? own : named;
+  return `${certificate === undefined ? "http" : "https"}://${name.includes(":") ? `[${name}]` : name}:${port}`;
 }
 
 /** Interfaces of this machine to its own containers and virtual machines. */

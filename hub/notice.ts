@@ -38,6 +38,13 @@ const rows = {
     `${doubt(now)}: until it is set, live values go on and nothing is kept in history.`,
   settings_bad: ({ message }: { readonly message: string }) =>
     `${message || "The settings have an error"}. The previous settings remain in effect.`,
+  /** `to` is the last moment at which the certificate is valid, in Unix milliseconds. */
+  certificate_ends: ({ path, to }: { readonly path: string; readonly to: number }) =>
+    `The certificate${at("in", path)} (hub.tls.cert) ends at ${minute(to)}: renew it before. The hub uses a new file without a restart.`,
+  certificate_invalid: ({ path, from, to }: { readonly path: string; readonly from: number; readonly to: number }) =>
+    `The certificate${at("in", path)} (hub.tls.cert) is only valid from ${minute(from)} to ${minute(to)}, so that browsers and machines refuse it now: renew it, or correct this machine's clock. The hub uses a new file without a restart.`,
+  certificate_unusable: ({ message }: { readonly message: string }) =>
+    `${message || "The certificate of the hub (hub.tls.cert) cannot be used"}. The previous certificate remains in effect until the files can be used, without a restart.`,
   nodes_waiting: ({ most }: { readonly most: number }) =>
     `${most} machines wait for approval, so that no further one can register: approve those that you know, and delete the others.`,
   nodes_full: ({ most }: { readonly most: number }) =>
@@ -115,5 +122,8 @@ export const notice = speaker(rows, { limit, open });
 
 /** Beginning of messages about a clock that cannot be right. @param now Unix milliseconds */
 export function doubt(now: number): string {
-  return `This machine's clock says ${new Date(now).toISOString().slice(0, 16)}Z, which cannot be right`;
+  return `This machine's clock says ${minute(now)}, which cannot be right`;
 }
+
+/** "2026-11-28T08:36Z". @param time Unix milliseconds */
+const minute = (time: number): string => `${new Date(time).toISOString().slice(0, 16)}Z`;

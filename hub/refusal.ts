@@ -32,7 +32,10 @@ const codesOf = {
   slow: ["request_too_slow"],
 } as const satisfies Readonly<Record<string, readonly FaultCode[]>>;
 
-/** What a network was refused for; "crowd": its connections were closed because the hub had too many. */
+/**
+ * What a network was refused for; "crowd": its connections were closed because the hub had too many; "network": it may not
+ * connect (`hub.allow`).
+ */
 export const refusalReasons = [
   "token",
   "sender",
@@ -44,13 +47,17 @@ export const refusalReasons = [
   "name",
   "slow",
   "crowd",
-] as const satisfies readonly (keyof typeof codesOf | "crowd")[];
+  "network",
+] as const satisfies readonly (keyof typeof codesOf | "crowd" | "network")[];
 export type RefusalReason = (typeof refusalReasons)[number];
 
-/** A fault code, or that of a connection which was closed to make room for others. */
-export type RefusalCode = FaultCode | "connection_closed";
+/** A fault code, or that of a connection which was closed to make room for others, or may not be made. */
+export type RefusalCode = FaultCode | "connection_closed" | "connection_forbidden";
 
-const reasons = new Map<string, RefusalReason>([["connection_closed", "crowd"]]);
+const reasons = new Map<string, RefusalReason>([
+  ["connection_closed", "crowd"],
+  ["connection_forbidden", "network"],
+]);
 for (const [reason, codes] of Object.entries(codesOf)) {
   for (const code of codes) reasons.set(code, reason as keyof typeof codesOf);
 }
@@ -158,4 +165,4 @@ export class Refusals {
 }
 
 /** Refusals as views see them. */
-export type RefusalsView = Pick<Refusals, "list">;
+export type RefusalsView = Pick<Refusals, "list" | "count">;

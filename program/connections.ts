@@ -222,9 +222,9 @@ export class Connections {
     };
   }
 
-  /** Closes every connection. */
-  clear(): void {
-    for (const { peer } of this.#connections.values()) peer.destroy();
+  /** Closes all connections, or those of some addresses. */
+  clear(which: (address: string) => boolean = () => true): void {
+    for (const { peer, address } of this.#connections.values()) if (which(address)) peer.destroy();
   }
 
   /** Closes a connection that has made no request in time. */

@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { type ConnectionLimits, peerName, rpcLimits } from "./connections.ts";
 import { ListenError, type Listener, listen, makeListener } from "./listen.ts";
 
@@ -16,37 +16,40 @@ afterEach(async () => {
 });
 
 async function open(
-  allowed: RegExp,
+  allowed: Pick<RegExp, "test">,
   then: (socket: Socket) => void = (socket) => socket.end(),
   limits: Partial<ConnectionLimits> = {},
-): Promise<{ port: number; lines: string[]; entered: string[] }> {
+): Promise<{ port: number; lines: string[]; entered: string[]; closed: string[] }> {
   const { lines, log } = said();
+  const closed: string[] = [];
   const entered: string[] = [];
   const serve = (socket: Socket): void => {
     entered.push(socket.remoteAddress ?? "");
     then(socket);
+    socket.resume();
   };
   const allows = (address: string): boolean => allowed.test(address);
   listener = makeListener({
     name: "test port",
     allows,
+    closed: (...what) => closed.push(what.join(" ")),
     serve,
     log,
     ticks: () => 0,
     limits: { ...rpcLimits, ...limits },
   });
   const { port } = await listener.listen({ address: "127.0.0.1:0", setting: "TEST_ADDR" });
-  return { port, lines, entered };
+  return { port, lines, entered, closed };
 }
 
 test("a refused peer is reset before a byte of its is read, and logged", async () => {
-  const { port, lines, entered } = await open(/^127\.0\.0\.2$/);
+  const { port, lines, entered, closed } = await open(/^127\.0\.0\.2$/);
   const socket = connect(port, "127.0.0.1");
   socket.write("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
   const [error] = await once(socket, "error");
   expect(error.code).toBe("ECONNRESET");
   expect(socket.bytesRead).toBe(0);
-  expect(lines).toEqual(["Reject: 127.0.0.1"]);
+  expect([lines, closed]).toEqual([["Reject: 127.0.0.1"], ["127.0.0.1 forbidden"]]);
   expect(entered).toEqual([]);
 });
 
@@ -77,15 +80,44 @@ test("a peer that says something but asks nothing is cut off, one that has asked
 
 test("one for whom there is no place is reset and logged", async () => {
   const begins = (socket: object): unknown => listener?.connections.begin(peerName(socket));
-  const { port, lines, entered } = await open(/^127\.0\.0\.1$/, begins, { perAddress: 1 });
+  const { port, lines, entered, closed } = await open(/^127\.0\.0\.1$/, begins, { perAddress: 1 });
   const first = connect(port, "127.0.0.1");
   await once(first, "connect");
   const second = connect(port, "127.0.0.1");
   const [error] = await once(second, "error");
   expect(error.code).toBe("ECONNRESET");
   expect(lines).toEqual(["Too many connections to the test port: closed one from 127.0.0.1"]);
-  expect(entered).toEqual(["127.0.0.1"]);
+  expect([entered, closed]).toEqual([["127.0.0.1"], ["127.0.0.1 room"]]);
   first.destroy();
+});
+
+test("clients that are gone before their connections are looked at are no sign of anything", async () => {
+  const { port, lines, closed } = await open(/^127\./);
+  for (let i = 0; i < 20; i++) {
+    const socket = connect(port, "127.0.0.1").on("error", () => undefined);
+    await once(socket, "connect");
+    socket.resetAndDestroy();
+  }
+  const last = connect(port, "127.0.0.1").resume();
+  await once(last, "close");
+  expect([lines, closed]).toEqual([[], []]);
+});
+
+test("connections that may no longer be made are closed, and no others", async () => {
+  let allowed = /^127\.0\.0\.[12]$/;
+  const { port } = await open({ test: (address) => allowed.test(address) }, () => undefined);
+  const [one, two] = ["127.0.0.1", "127.0.0.2"].map((localAddress) =>
+    connect({ port, host: "127.0.0.1", localAddress }),
+  );
+  if (one === undefined || two === undefined) throw new Error("no sockets");
+  await Promise.all([once(one, "connect"), once(two, "connect")]);
+  await vi.waitUntil(() => listener?.connections.size === 2);
+  allowed = /^127\.0\.0\.1$/;
+  listener?.recheck();
+  await once(two.on("error", () => undefined).resume(), "close");
+  await vi.waitUntil(() => listener?.connections.size === 1);
+  expect(one.resume().readyState).toBe("open");
+  one.destroy();
 });
 
 test("a peer that stays is cut off when the grace is over", async () => {

@@ -1,5 +1,5 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
-import { type ConnectionLimits, Connections, rpcLimits, withinFiles } from "./connections.ts";
+import { type ClosingReason, type ConnectionLimits, Connections, rpcLimits, withinFiles } from "./connections.ts";
 import { rateLimited } from "./rate-limit.ts";
 import { hostPort } from "./setting.ts";
 
@@ -58,16 +58,16 @@ export function listen(
   });
 }
 
-/** Each listener may use an eighth of the files that the process may open. */
-const share = 8;
-
 export interface ListenerOptions {
   /** Name of the port in log lines: "gRPC port". */
   readonly name: string;
   /** Addresses that may connect; all if left out. */
   readonly allows?: (address: string) => boolean;
+  /** By default those of a gRPC service, within an eighth of the files that the process may open. */
   readonly limits?: ConnectionLimits;
-  /** Serves an admitted connection, and tracks its requests in `connections`. */
+  /** Called when an address loses a connection, or gets none; see also `Connections`. */
+  readonly closed?: (address: string, reason: ClosingReason | "forbidden") => void;
+  /** Serves an admitted connection, which is paused, and tracks its requests in `connections`. */
   readonly serve: (socket: Socket) => void;
   readonly log: (line: string) => void;
   /** Milliseconds, monotonic. */
@@ -76,6 +76,8 @@ export interface ListenerOptions {
 
 export interface Listener {
   readonly connections: Connections;
+  /** Closes connections whose addresses may no longer connect. */
+  recheck(): void;
   /** Starts accepting connections; see the function `listen`. @throws ListenError */
   listen(at: ListenAddress): Promise<{ host: string; port: number }>;
   /** Stops accepting connections; resolves once all are closed, of which those left after `graceMs` are cut. */
@@ -83,27 +85,32 @@ export interface Listener {
 }
 
 /** Makes a TCP listener that resets connections from addresses not allowed, before it reads a byte, and limits all others. */
-export function makeListener({ name, allows, limits = rpcLimits, serve, log, ticks }: ListenerOptions): Listener {
+export function makeListener(options: ListenerOptions): Listener {
+  const { name, allows = () => true, limits = withinFiles(rpcLimits, 8), serve } = options;
+  const { log, ticks } = options;
   const rejected = rateLimited(log, ticks);
   const full = rateLimited(log, ticks, `Too many connections to the ${name}: closed one from`);
   const failed = rateLimited(log, ticks, `Cannot accept a connection to the ${name}:`);
   const flooded = rateLimited(log, ticks, `The ${name} was flooded by`);
-  const connections = new Connections({ limits: withinFiles(limits, share), ticks, flooded });
+  const closed = (address: string, reason: ClosingReason | "forbidden"): void => {
+    if (reason === "room") full(address);
+    if (reason === "forbidden") rejected(address);
+    options.closed?.(address, reason);
+  };
+  const connections = new Connections({ limits, ticks, flooded, closed });
   const server = createServer({ pauseOnConnect: true, noDelay: true }, (socket) => {
-    // Undefined if the peer is gone already.
+    // The peer may reset the connection at any time: it is gone either way.
+    socket.on("error", () => undefined);
     const address = socket.remoteAddress;
-    const allowed = address !== undefined && (allows?.(address) ?? true);
-    if (!allowed || !connections.admit(socket)) {
-      socket.on("error", () => undefined); // the peer may send a reset of its own: the connection is gone either way
-      socket.resetAndDestroy();
-      (allowed ? full : rejected)(address);
-      return;
-    }
-    serve(socket);
-    socket.resume();
+    const allowed = address !== undefined && allows(address);
+    if (allowed && connections.admit(socket)) return serve(socket);
+    socket.resetAndDestroy();
+    // Undefined if the peer is gone already.
+    if (address !== undefined) closed(address, allowed ? "room" : "forbidden");
   });
   return {
     connections,
+    recheck: () => connections.clear((address) => !allows(address)),
     listen: (at) => listen(server, at, ({ message }) => failed(message)),
     close(graceMs) {
       const timer = setTimeout(() => connections.clear(), graceMs);

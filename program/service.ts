@@ -1,3 +1,4 @@
+import type { Socket } from "node:net";
 import {
   create,
   type DescMethod,
@@ -13,11 +14,13 @@ import { Server } from "@grpc/grpc-js/build/src/server.js";
 import { ServerCredentials } from "@grpc/grpc-js/build/src/server-credentials.js";
 import { HealthCheckResponseSchema, Health as HealthService } from "../proto/gen/health_pb.js";
 import { ServerReflection, type ServerReflectionRequest } from "../proto/gen/reflection_pb.js";
+import type { Certificate } from "./certificate.ts";
+import { peerName } from "./connections.ts";
 import { type ListenAddress, type Listener, type ListenerOptions, makeListener } from "./listen.ts";
 import { trackCalls } from "./service/call.ts";
 import { Health } from "./service/health.ts";
 import { Reflection } from "./service/reflection.ts";
-import { makeTlsServer, type TlsFiles } from "./tls.ts";
+import { byFirstByte, makeTlsServer } from "./tls.ts";
 
 export { Status };
 
@@ -42,6 +45,8 @@ export interface CallContext {
   readonly address: string;
   /** Token of the metadata `authorization: Bearer …`; "" if there is none. */
   readonly token: string;
+  /** True if the connection is encrypted. */
+  readonly secure: boolean;
 }
 
 /** Answers a unary call with a message, or with the bytes of one. An error that is no StatusError ends the call as INTERNAL. */
@@ -70,7 +75,12 @@ export interface ServiceOptions<S extends DescService> extends Omit<ListenerOpti
   readonly reflection?: ((context: CallContext) => void) | undefined;
   /** Maps an error of a handler to a status; undefined logs the error and answers INTERNAL without its message. */
   readonly statusOf?: (error: unknown) => StatusError | undefined;
-  readonly tls?: TlsFiles | undefined;
+  /**
+   * The certificate to show: undefined for a port without encryption at the moment, and left out for one that never has it.
+   * With one, a client without encryption is served if `plain` is true, for the handlers to refuse it in words, else cut off.
+   */
+  readonly certificate?: () => Certificate | undefined;
+  readonly plain?: boolean;
   readonly log: Log;
 }
 
@@ -78,6 +88,8 @@ export interface ServiceOptions<S extends DescService> extends Omit<ListenerOpti
 export interface RunningService {
   readonly host: string;
   readonly port: number;
+  /** Closes connections whose addresses may no longer connect. */
+  recheck(): void;
   /** Tells health watchers, lets calls under way finish, and cuts connections that are left after `graceMs`. */
   close(graceMs: number): Promise<void>;
 }
@@ -94,28 +106,28 @@ const limits: grpc.ServerOptions = {
 /**
  * Serves one gRPC service with the standard health service and, if enabled, server reflection.
  * @throws ListenError
- * @throws SettingError if the TLS files cannot be used
  */
 export async function startService<S extends DescService>(
   at: ListenAddress,
   options: ServiceOptions<S>,
 ): Promise<RunningService> {
-  const { service, reflection, tls, ticks } = options;
+  const { service, reflection } = options;
   const log = (line: string): void => options.log.warn(line);
   const listener: Listener = makeListener({ ...options, log, serve: (socket) => serve(socket) });
   const server = new Server({ ...limits, interceptors: [trackCalls(listener.connections)] });
   const health = new Health([service.typeName]);
-  addMethods(server, options);
+  const encrypted = new EncryptedPeers();
+  addMethods(server, options, encrypted);
   const endWatches = addHealth(server, health);
-  if (reflection !== undefined) addReflection(server, options, reflection);
+  if (reflection !== undefined) addReflection(server, options, { authorize: reflection, encrypted });
   const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
   const inject: ListenerOptions["serve"] = (socket) => injector.injectConnection(socket);
-  const serve =
-    tls === undefined ? inject : makeTlsServer({ files: tls, protocols: ["h2"], serve: inject, log, ticks });
+  const serve = protect(options, { log, encrypted, inject });
   const { host, port } = await listener.listen(at);
   return {
     host,
     port,
+    recheck: () => listener.recheck(),
     close(graceMs) {
       health.leave();
       endWatches();
@@ -123,6 +135,51 @@ export async function startService<S extends DescService>(
       server.tryShutdown(() => undefined);
       return listener.close(graceMs);
     },
+  };
+}
+
+/** Names of the connections that are encrypted. */
+class EncryptedPeers {
+  readonly #names = new Set<string>();
+
+  add(socket: Socket): void {
+    const name = peerName(socket);
+    this.#names.add(name);
+    socket.once("close", () => this.#names.delete(name));
+  }
+
+  has(name: string): boolean {
+    return this.#names.has(name);
+  }
+}
+
+interface Protected {
+  readonly log: (line: string) => void;
+  readonly encrypted: EncryptedPeers;
+  readonly inject: (socket: Socket) => void;
+}
+
+/** Makes a function that serves admitted connections, over TLS as long as there is a certificate. */
+function protect<S extends DescService>(
+  { certificate, plain = false, ticks }: ServiceOptions<S>,
+  { log, encrypted, inject }: Protected,
+): (socket: Socket) => void {
+  let tls: ((socket: Socket) => void) | undefined;
+  const serve = (socket: Socket): void => {
+    encrypted.add(socket);
+    inject(socket);
+  };
+  return (socket) => {
+    const now = certificate?.();
+    if (now === undefined || certificate === undefined) {
+      inject(socket);
+      socket.resume();
+      return;
+    }
+    tls ??= makeTlsServer({ certificate: () => certificate() ?? now, protocols: ["h2"], serve, log, ticks });
+    // HTTP/2 reads by itself what was read already, and then goes on.
+    if (plain) byFirstByte(socket, { tls, plain: inject });
+    else tls(socket);
   };
 }
 
@@ -138,12 +195,16 @@ function failure<S extends DescService>(
   return { code: Status.INTERNAL, details: "The call failed; the server's log has the details" };
 }
 
-function addMethods<S extends DescService>(server: grpc.Server, options: ServiceOptions<S>) {
+function addMethods<S extends DescService>(
+  server: grpc.Server,
+  options: ServiceOptions<S>,
+  encrypted: EncryptedPeers,
+): void {
   const { service, handlers } = options;
   const unary =
     (method: DescMethod, handler: UnaryHandler<DescMethod>): grpc.handleUnaryCall<Message, Message | Uint8Array> =>
     (call, done) => {
-      const context = contextOf(call);
+      const context = contextOf(call, encrypted);
       handler(call.request, context).then(
         (answer) => done(null, answer),
         (error: unknown) => {
@@ -168,7 +229,7 @@ const statusObject = ({ code, message }: StatusError): Partial<grpc.StatusObject
 
 type Call = grpc.ServerUnaryCall<Message, unknown> | grpc.ServerDuplexStream<Message, Message>;
 
-function contextOf(call: Call): CallContext {
+function contextOf(call: Call, encrypted: EncryptedPeers): CallContext {
   const ended = new AbortController();
   // Emitted at the end of every call, whether it was cancelled or answered.
   call.once("cancelled", () => ended.abort());
@@ -177,6 +238,7 @@ function contextOf(call: Call): CallContext {
     signal: ended.signal,
     deadline: Number(call.getDeadline()),
     address: call.getPeer().replace(/:\d+$/, ""),
+    secure: encrypted.has(call.getPeer()),
     token: /^bearer +(.*)$/i.exec(String(authorization))?.[1] ?? "",
   };
 }
@@ -214,7 +276,7 @@ const alpha = "grpc.reflection.v1alpha.ServerReflection";
 function addReflection<S extends DescService>(
   server: grpc.Server,
   options: ServiceOptions<S>,
-  authorize: (context: CallContext) => void,
+  { authorize, encrypted }: { readonly authorize: (context: CallContext) => void; readonly encrypted: EncryptedPeers },
 ): void {
   const { service } = options;
   const all = [service, HealthService, ServerReflection];
@@ -225,7 +287,7 @@ function addReflection<S extends DescService>(
   const handlers = {
     serverReflectionInfo(call: grpc.ServerDuplexStream<ServerReflectionRequest, Message>) {
       try {
-        authorize(contextOf(call));
+        authorize(contextOf(call, encrypted));
       } catch (error) {
         call.emit("error", failure(options, error, ServerReflection.typeName));
         return;

@@ -227,7 +227,7 @@ Commands that ask a running hub take its address from \`--hub URL\` or \`${conne
 \`Authorization: Bearer\`. Without an address they ask the hub that runs on the data folder (\`--data\`, \`GOHM_DATA\`) through its control socket, which only the hub's user and root may use. Flags override variables, \`--data\` also overrides
 \`${connection.hub.env}\`.
 
-An address may have a path, as behind a proxy. For \`https:\` the certificate must be one that Node trusts: \`NODE_EXTRA_CA_CERTS\` names a file (PEM) with the authority of one's own. The variables \`http_proxy\` and \`https_proxy\` count
+An address may have a path, as behind a proxy. For \`https:\` the certificate must be one that this system trusts: \`--hub-ca\` or \`${connection.ca.env}\` names a file (PEM) with the authority of one's own. The variables \`http_proxy\` and \`https_proxy\` count
 only with \`NODE_USE_ENV_PROXY=1\`. A redirect is not followed, because the token is meant for one address.
 
 ## Output formats

@@ -58,7 +58,7 @@ export const floors: Readonly<Record<string, Floors>> = {
     ["clock.ts", "fault.ts", "instrument.ts", "launcher.ts", "log.ts", "sentence.ts", "servers.ts", "systemd.ts"],
     ["cause.ts", "database/", "door/", "live.ts", "notice.ts", "process.ts", "reason.ts", "refusal.ts", "trouble.ts"],
     ["who.ts"],
-    ["book/", "health.ts", "history/", "privacy.ts"],
+    ["book/", "front.ts", "health.ts", "history/", "privacy.ts"],
     ["csv/", "databases.ts", "desk.ts", "ingest.ts", "password.ts", "report/", "roster.ts", "route/", "secret.ts"],
     ["first.ts", "identity.ts", "machines.ts", "metered.ts", "push/"],
     ["input/", "view/"],

@@ -9,6 +9,7 @@ import { systemClock } from "../hub/clock.ts";
 import { Desk } from "../hub/desk.ts";
 import { Proxies } from "../hub/door/proxies.ts";
 import { type DoorSettings, table } from "../hub/door/settings.ts";
+import type { FrontView } from "../hub/front.ts";
 import { Identity, type IdentitySettings } from "../hub/identity.ts";
 import { silent } from "../hub/log.ts";
 import { hashPassword } from "../hub/password.ts";
@@ -23,6 +24,14 @@ export const day = 86_400_000;
 
 /** The settings of the hub's door, as they are without any. */
 export const defaultDoor: DoorSettings = load(table, { flags: {}, env: {}, file: {} });
+
+/** Ports to which everyone may connect, without encryption. */
+export const openFront: FrontView = {
+  certificate: () => undefined,
+  allows: () => true,
+  strictTransport: () => undefined,
+  onChange: () => {},
+};
 
 /** The hub as its clients call it. */
 export const host = "hub.lab:5000";

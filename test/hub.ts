@@ -32,7 +32,7 @@ export function hubFolder(): HubFolder {
 }
 
 export interface RunningHub extends Program {
-  /** "http://127.0.0.1:…" */
+  /** "http://127.0.0.1:…", or https if it has a certificate. */
   readonly url: string;
   /** "127.0.0.1:…" of the gRPC service. */
   readonly history: string;
@@ -55,7 +55,7 @@ export async function startHub(
   file?: string,
 ): Promise<RunningHub> {
   const program = launch(at, env, file);
-  const [, url = "", history = ""] = await program.line(/hub ready: (http:\/\/\S+) .*gRPC on (\S+)/);
+  const [, url = "", history = ""] = await program.line(/hub ready: (https?:\/\/\S+) .*gRPC on (\S+)/);
   return { ...program, url, history };
 }
 
@@ -100,12 +100,14 @@ export function view(url: string): Viewer {
   return { events, hosts, close: () => request.destroy() };
 }
 
-/** Calls History.GetHistory. @throws ServiceError */
+/** Calls History.GetHistory. @param ca authority of an encrypted port, PEM @throws ServiceError */
 export function getHistory(
   address: string,
   asked: { id: string; type: string; timestamp?: bigint },
+  ca?: Buffer,
 ): Promise<HistResp> {
-  const client = new grpc.Client(address, grpc.credentials.createInsecure());
+  const { createInsecure, createSsl } = grpc.credentials;
+  const client = new grpc.Client(address, ca === undefined ? createInsecure() : createSsl(ca));
   const request = { $typeName: "gpu.HistReq", timestamp: 0n, ...asked } as HistReq;
   return new Promise((resolve, reject) => {
     client.makeUnaryRequest(

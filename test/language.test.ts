@@ -23,6 +23,7 @@ const texts: Texts = Object.fromEntries(
 const values = {
   ...texts,
   ...{ fault: "bad_request", lost: "replaced", now: Date.UTC(2001, 1, 3), until: Date.UTC(2001, 1, 3) },
+  ...{ from: Date.UTC(2001, 1, 3), to: Date.UTC(2001, 1, 3) },
   ...{
     deadlineMs: 7000,
     retryMs: 7000,

@@ -1,4 +1,5 @@
 // The document against what a listening hub with data answers.
+
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -27,6 +28,7 @@ import { views } from "../hub/view/all.ts";
 import type { RunningView } from "../hub/view/view.ts";
 import { HostInfoSchema } from "../proto/gen/host_pb.js";
 import { routes as all } from "../scripts/api.ts";
+import { openFront } from "./door.ts";
 import { Model, valuesOf } from "./model.ts";
 import { refused } from "./refused.ts";
 import { writeExample } from "./report/written.ts";
@@ -108,7 +110,7 @@ beforeAll(async () => {
   for (const input of inputs) open.push(input.open(context, defaults(input)));
   routes = Object.fromEntries(open.flatMap((part) => Object.entries(part.routes?.routes ?? {})));
   const app = application(open, { log: silent, version: "1.2.3", entry: hub.identity });
-  web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+  web = await listen(app, { address: "127.0.0.1:0", front: openFront, names: () => [], log: silent });
   document = (await (await get("/openapi.json")).json()) as Document;
   answers = new Schemas(closed(document.components));
   bodies = new Schemas(document.components);

@@ -1,10 +1,12 @@
 // The views of a hub on loopback: every route and the built page over HTTP, and gRPC.
+
 import { application } from "../hub/http/application.ts";
 import { listen } from "../hub/http/server.ts";
 import { silent } from "../hub/log.ts";
 import { views } from "../hub/view/all.ts";
 import type { HubView, RunningView } from "../hub/view/view.ts";
 import type { Part } from "../program/part.ts";
+import { openFront } from "./door.ts";
 
 export interface ServedViews {
   readonly parts: readonly RunningView[];
@@ -25,7 +27,7 @@ export async function serveViews(hub: HubView): Promise<ServedViews> {
   const open: RunningView[] = [];
   for (const view of views) open.push(await view.open(hub, defaults(view)));
   const app = application(open, { log: silent, entry: hub.identity });
-  const web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+  const web = await listen(app, { address: "127.0.0.1:0", front: openFront, names: () => [], log: silent });
   return {
     parts: open,
     app,

@@ -17,7 +17,7 @@ import { ServerList } from "../hub/servers.ts";
 import { Troubles } from "../hub/trouble.ts";
 import type { HubView } from "../hub/view/view.ts";
 import { Zone } from "../program/zone.ts";
-import { defaultDoor } from "./door.ts";
+import { defaultDoor, openFront } from "./door.ts";
 import { Model } from "./model.ts";
 
 /** A book without entries, which cannot be written. */
@@ -125,6 +125,7 @@ export function viewOf({
     instruments: new Instruments(),
     url: () => "http://hub.lab:5000",
     door: () => defaultDoor,
+    front: openFront,
     web: "",
     file: undefined,
     privacy: new Privacy({ now: clock.now, users: "shown" }),

@@ -190,6 +190,7 @@ export async function serveExporter(at: ListenAddress, options: ExporterOptions)
   const serve = (socket: Socket): void => {
     lines.add(socket);
     server.emit("connection", socket);
+    socket.resume();
   };
   const listener = makeListener({ name: "metrics port", allows: allow.allows, serve, log, ticks });
   trackRequests(server, listener.connections);

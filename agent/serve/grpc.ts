@@ -1,6 +1,6 @@
+import type { Certificate } from "../../program/certificate.ts";
 import type { ListenAddress } from "../../program/listen.ts";
 import { type CallContext, type RunningService, Status, StatusError, startService } from "../../program/service.ts";
-import type { TlsFiles } from "../../program/tls.ts";
 import { type HostInfo, HostMonitor } from "../../proto/gen/host_pb.js";
 import type { Allow } from "../allow.ts";
 import type { log } from "../log.ts";
@@ -8,7 +8,7 @@ import type { log } from "../log.ts";
 export interface GrpcOptions {
   readonly allow: Allow;
   /** Undefined for connections that are not encrypted. */
-  readonly tls: TlsFiles | undefined;
+  readonly certificate: Certificate | undefined;
   /** True if a caller with this token may read the machine. */
   readonly admits: (token: string) => boolean;
   readonly collect: () => Promise<HostInfo>;
@@ -20,10 +20,9 @@ export interface GrpcOptions {
 /**
  * Serves gpu.HostMonitor with health and reflection. Reflection needs the token, too; health does not, for probes.
  * @throws ListenError
- * @throws SettingError if the TLS files cannot be used
  */
 export function serveGrpc(at: ListenAddress, options: GrpcOptions): Promise<RunningService> {
-  const { allow, tls, admits, collect, log, ticks } = options;
+  const { allow, certificate, admits, collect, log, ticks } = options;
   const authorize = (token: string): void => {
     if (admits(token)) return;
     const message = "wrong token: GOHM_TOKEN of the agent and poll.token of the hub must be the same";
@@ -39,7 +38,7 @@ export function serveGrpc(at: ListenAddress, options: GrpcOptions): Promise<Runn
       },
     },
     reflection: ({ token }: CallContext) => authorize(token),
-    tls,
+    ...(certificate && { certificate: () => certificate }),
     allows: allow.allows,
     log,
     ticks,

@@ -1,6 +1,7 @@
+import { sslReason } from "../../program/certificate.ts";
 import { redact } from "../../program/redact.ts";
 import { quoted } from "../../program/setting.ts";
-import { isPlaintextPeer, sslReason } from "../../program/tls.ts";
+import { isPlaintextPeer } from "../../program/tls.ts";
 import { clean } from "../../proto/clean.ts";
 import type { UploadAnswer } from "./client.ts";
 

@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as requestHttp } from "node:http";
 import { request as requestHttps } from "node:https";
 import { resolve } from "node:path";
+import { authorities } from "../../program/authorities.ts";
 import { readText } from "../../program/file.ts";
 import { redact } from "../../program/redact.ts";
 import { load, type StartSources } from "../../program/setting.ts";
@@ -29,7 +30,13 @@ const largest = 64 * 2 ** 20;
 
 /** Address or data folder of a hub. */
 type HubEndpoint =
-  | { readonly kind: "address"; readonly base: URL; readonly named: string; readonly token: string }
+  | {
+      readonly kind: "address";
+      readonly base: URL;
+      readonly named: string;
+      readonly token: string;
+      readonly ca: readonly string[];
+    }
   | { readonly kind: "control"; readonly folder: string };
 
 /**
@@ -81,12 +88,15 @@ function checkOffered(endpoint: HubEndpoint, { path, needs }: Route): void {
 }
 
 function endpointOf(given: StartSources): HubEndpoint {
-  const { hub, token } = load(connection, { ...given, file: {}, secret: (path) => readText(path).trim() });
+  const { hub, token, ca } = load(connection, { ...given, file: {}, secret: (path) => readText(path).trim() });
   const named = given.flags.hub === undefined ? "GOHM_HUB" : "--hub";
   if (hub === "" || (named === "GOHM_HUB" && given.flags.data !== undefined)) {
     return { kind: "control", folder: started(given).data };
   }
-  return { kind: "address", base: new URL(hub.endsWith("/") ? hub : `${hub}/`), named, token };
+  const base = new URL(hub.endsWith("/") ? hub : `${hub}/`);
+  const trusted =
+    base.protocol === "https:" ? authorities({ ca, setting: '"hub-ca" (GOHM_HUB_CA)', env: given.env }) : [];
+  return { kind: "address", base, named, token, ca: trusted };
 }
 
 const placeOf = (endpoint: HubEndpoint): string =>
@@ -163,12 +173,12 @@ function responseTo(endpoint: HubEndpoint, request: Call): Promise<IncomingMessa
 function begin(endpoint: HubEndpoint, { method, path, headers }: Call): ClientRequest {
   const accepting = { accept: "application/json", ...headers };
   if (endpoint.kind === "control") return requestOn(endpoint.folder, { method, path, headers: accepting });
-  const { base, token } = endpoint;
+  const { base, token, ca } = endpoint;
   const request = base.protocol === "https:" ? requestHttps : requestHttp;
   const url = new URL(path.replace(/^\//, ""), base);
   const authorization = token === "" ? {} : { authorization: `Bearer ${token}` };
   // Through no proxy, unless NODE_USE_ENV_PROXY asks Node for one.
-  return request(url, { method, headers: { ...accepting, ...authorization } });
+  return request(url, { method, headers: { ...accepting, ...authorization }, ca: [...ca] });
 }
 
 function answerOf(
@@ -261,7 +271,7 @@ function unreachable(endpoint: HubEndpoint, error: NodeJS.ErrnoException): Failu
   const hub = `${placeOf(endpoint)} (${endpoint.named})`;
   if (distrusted[code] !== undefined) {
     return fail(
-      `The certificate of ${hub} is not trusted: ${distrusted[code]}; NODE_EXTRA_CA_CERTS can name a file (PEM) with the authority that signed it`,
+      `The certificate of ${hub} is not trusted: ${distrusted[code]}; GOHM_HUB_CA can name a file (PEM) with the authority that signed it`,
     );
   }
   if (code === "EPROTO") return fail(`${hub} does not speak TLS: its address may begin with http://`);

@@ -2,6 +2,7 @@ import type { Readable } from "node:stream";
 import { type Completion, type Line, type Option, readLine, UsageError, verbOf } from "../../program/line.ts";
 import {
   optionsOf,
+  path,
   type Row,
   type SettingReader,
   type StartSources,
@@ -178,6 +179,14 @@ export const connection = {
     default: "",
     help: "Address of the hub to ask. Without one, the hub that runs on the data folder is asked through its control socket.",
     reader: hubAddress,
+    only: "start",
+  },
+  ca: {
+    name: "hub-ca",
+    env: "GOHM_HUB_CA",
+    default: "",
+    help: "Certificate authority (PEM file) of a hub at an https address, beside those of the system.",
+    reader: path("file"),
     only: "start",
   },
   token: {

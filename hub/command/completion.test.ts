@@ -149,7 +149,7 @@ const lines: Readonly<Record<Which, readonly (readonly [string, readonly string[
   nested: [
     ["gohm no", ["node"]],
     ["gohm node ", ["add", "list"]],
-    ["gohm node list --hu", ["--hub"]],
+    ["gohm node list --hu", ["--hub", "--hub-ca"]],
     ["gohm node --hub x add gpu", ["gpu1", "gpu2"]],
     ["gohm node add gpu1 g", []],
   ],

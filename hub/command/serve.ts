@@ -93,7 +93,8 @@ async function runHub(from: StartSources, version: string): Promise<void> {
     await hub.close();
   });
   // The wildcard address cannot be opened in a browser.
-  const url = `http://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
+  const scheme = hub.secure() ? "https" : "http";
+  const url = `${scheme}://${bracket(hub.host === "0.0.0.0" || hub.host === "::" ? "127.0.0.1" : hub.host)}:${hub.port}`;
   log.info([`GOHM hub ready: ${url} (listening on ${bracket(hub.host)}:${hub.port})`, ...hub.places].join(", "));
   manager.ready(`serving ${url}`);
   offerAdministration(hub, log);

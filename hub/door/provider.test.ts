@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { certificate, certifies } from "../../test/attack/peer.ts";
+import { CertificateFolder, certifies } from "../../test/certificate.ts";
 import { client, type IssuerFaults } from "../../test/issuer.ts";
 import { ProviderScene, redirect, request } from "../../test/provider.ts";
 
@@ -286,7 +286,8 @@ describe("signing out at the provider", () => {
 
 describe.skipIf(!certifies)("a provider at https (openssl)", () => {
   test("is believed if its certificate is from an authority of the settings, which are read anew", async () => {
-    const { folder: made, cert, key } = certificate();
+    const made = new CertificateFolder();
+    const { cert, key } = made.make();
     await scene.use({ tls: { cert: readFileSync(cert, "utf8"), key: readFileSync(key, "utf8") } });
     scene.set({ oidcInsecure: false });
     expect((await scene.refusal()).text).toMatch(/its certificate is signed by itself \(auth\.oidc\.ca can name it\)/);
@@ -300,6 +301,6 @@ describe.skipIf(!certifies)("a provider at https (openssl)", () => {
     expect(await scene.refusal()).toMatchObject({ code: "settings_wrong" });
     scene.set({ oidcCa: cert });
     expect(await scene.signIn()).toMatchObject({ name: "alice" });
-    rmSync(made, { recursive: true });
+    made.remove();
   });
 });

@@ -72,7 +72,7 @@ export const table = {
     name: "hub.tls.cert",
     env: "GOHM_HUB_TLS_CERT",
     default: "",
-    help: "Certificate (PEM, with intermediate ones after it) for https on the hub's ports; a renewed one is used without a restart.",
+    help: "Certificate (PEM, with intermediate ones after it) for https on the hub's port, and TLS on its gRPC port; a renewed one is used without a restart. Over http, pages are redirected, machines may report, and everything else is refused.",
     reader: path("file"),
   }),
   tlsKey: row({
@@ -87,7 +87,7 @@ export const table = {
     name: "hub.allow",
     env: "GOHM_HUB_ALLOW",
     default: "",
-    help: "Who may connect to the hub at all, by HTTP and gRPC: networks and addresses. Other connections are reset before a byte is read. Empty: everyone.",
+    help: "Who may connect to the hub at all, by HTTP and gRPC: networks and addresses. Other connections are reset before a byte is read. Empty: everyone. Probes and proxies on the hub's machine connect from 127.0.0.1.",
     reader: networks,
   }),
   proxies: row({

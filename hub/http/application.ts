@@ -33,6 +33,8 @@ export interface ApplicationOptions {
   readonly answered?: (group: string | undefined, status: number, ms: number) => void;
   /** Counts refused machines. */
   readonly refusals?: Pick<Refusals, "count">;
+  /** Returns the https address of the hub, without a slash at the end, as long as it has a certificate. */
+  readonly secureAddress?: (head: RequestHead) => string | undefined;
 }
 
 /** What a request leaves for the answer to it. */
@@ -71,8 +73,15 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
     const answer = (c: HubContext): Response | Promise<Response> => {
       c.set("route", route);
       const head = headOf(c, entry);
+      const secure = options.secureAddress?.(head);
+      if (secure !== undefined) {
+        const redirection = withoutEncryption(c, route, secure);
+        if (redirection !== undefined) return redirection;
+      }
       // Before anything of the request but its head is read.
       const by = actorOf(entry, head, route);
+      // Those of people are for https.
+      if (secure !== undefined && (by.kind === "viewer" || by.kind === "administrator")) throw tlsNeeded(c, secure);
       c.set("by", by);
       const bindings = c.env as Partial<HttpBindings> | undefined;
       if (by.kind !== "anonymous" && bindings?.incoming !== undefined) identified?.(bindings.incoming);
@@ -142,6 +151,26 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   });
   return app as unknown as Hono;
 }
+
+/**
+ * Checks that a request may come without encryption although the hub has a certificate. Its cookies are not read.
+ * @returns The redirection of a page
+ * @throws Fault tls_needed
+ */
+function withoutEncryption(c: HubContext, { plain }: Route, secure: string): Response | undefined {
+  c.req.raw.headers.delete("cookie");
+  if (plain === "served") return undefined;
+  const { method, url } = c.req.raw;
+  if (plain === undefined || (method !== "GET" && method !== "HEAD")) throw tlsNeeded(c, secure);
+  const { pathname, search } = new URL(url);
+  return c.redirect(`${secure}${pathname}${search}`, 308);
+}
+
+const tlsNeeded = (c: HubContext, secure: string): Fault =>
+  new Fault(
+    "tls_needed",
+    `This hub has a certificate: send the request to ${secure}${c.req.path}. Passwords and tokens that are sent over http can be read on the way.`,
+  );
 
 function headOf(c: HubContext, { proxies = noProxies, foreign }: EntryPoint): RequestHead {
   // A request without a connection is one of a test.

@@ -3,17 +3,18 @@ import type { IncomingMessage, Server } from "node:http";
 import { PassThrough } from "node:stream";
 import { Hono } from "hono";
 import { expect, test } from "vitest";
-import { Proxies } from "../door/proxies.ts";
+import { Connections, trackRequests } from "../../program/connections.ts";
+import { openFront } from "../../test/door.ts";
 import { silent } from "../log.ts";
 import { Refusals } from "../refusal.ts";
-import { PageConnections } from "./connections.ts";
+import { closings, pageLimits, RequestWorths } from "./connections.ts";
 import { listen, serverOf } from "./server.ts";
 
 test("a hub that may open few files says how many connections it takes", async () => {
   const lines: string[] = [];
   const log = { ...silent, warn: (line: string) => void lines.push(line) };
   for (const files of [65_536, 1024]) {
-    await (await listen(new Hono(), { address: "127.0.0.1:0", names: () => [], log, files })).close();
+    await (await listen(new Hono(), { address: "127.0.0.1:0", front: openFront, names: () => [], log, files })).close();
   }
   expect(lines).toEqual([
     "this process may open only few files (ulimit -n): the page's port takes 256 connections instead of 1024",
@@ -34,26 +35,26 @@ test("a request whose body does not come in time is counted as too slow, and byt
 });
 
 /** A page's port with eight connections for each address, of sixteen in all, and what it does with those of one address. */
-function crowded(proxies?: Proxies) {
+function crowded(isProxy: (address: string) => boolean = () => false) {
   const server = new EventEmitter();
   const refusals = new Refusals(() => 0);
-  const connections = new PageConnections(server as Server, {
-    log: silent,
-    files: 64,
-    refusals,
-    ...(proxies && { proxies }),
+  const connections = new Connections({
+    limits: pageLimits({ isProxy, log: silent, files: 64 }),
+    ticks: () => 0,
+    closed: (address, reason) => refusals.count(address, closings[reason]),
   });
+  const worths = new RequestWorths();
+  trackRequests(server as Server, connections, (request, response) => worths.of(request, response));
   const closed: number[] = [];
-  const connect = (remotePort: number) => {
+  const connect = (remotePort: number): { readonly socket: EventEmitter; readonly admitted: boolean } => {
     const socket = Object.assign(new EventEmitter(), { remoteAddress: "10.0.0.7", remotePort, bytesRead: 1 });
-    const close = () => closed.push(remotePort);
-    server.emit("connection", Object.assign(socket, { destroy: close, resetAndDestroy: close }));
-    return socket;
+    const peer = Object.assign(socket, { destroy: () => closed.push(remotePort) });
+    return { socket, admitted: connections.admit(peer) };
   };
   const begin = (port: number, { complete, unread = 0, known = false }: BegunRequest) => {
-    const request = { socket: connect(port), complete } as unknown as IncomingMessage;
+    const request = { socket: connect(port).socket, complete } as unknown as IncomingMessage;
     server.emit("request", request, Object.assign(new EventEmitter(), { socket: { writableLength: unread } }));
-    if (known) connections.identified(request);
+    if (known) worths.identified(request);
   };
   return { refusals, closed, connect, begin };
 }
@@ -83,28 +84,18 @@ test.each<[string, BegunRequest, BegunRequest]>([
 );
 
 test("a proxy of the settings, behind which many are, may have the places of all addresses", () => {
-  const { begin, connect, closed } = crowded(new Proxies(() => "10.0.0.7"));
+  const { begin, connect, closed } = crowded((address) => address === "10.0.0.7");
   for (let port = 1; port <= 16; port++) begin(port, { complete: true });
   expect(closed).toEqual([]);
   connect(17);
   expect(closed).toHaveLength(1);
 });
 
-test("a connection for which none gives way is closed itself, and administrators see it", () => {
+test("a connection for which none gives way does not get in, and administrators see which gave way", () => {
   const { begin, connect, closed, refusals } = crowded();
-  for (let port = 1; port <= 8; port++) begin(port, { complete: true, known: true });
-  connect(9);
-  expect(closed).toEqual([9]);
-  expect(refusals.list()).toMatchObject([{ address: "10.0.0.7", counts: [{ reason: "crowd", count: 1 }] }]);
-});
-
-test("a client that is gone before its connection is looked at is no sign that there are too many", () => {
-  const lines: string[] = [];
-  const server = new EventEmitter();
-  const log = { ...silent, warn: (line: string) => void lines.push(line) };
-  new PageConnections(server as Server, { log, files: 65_536 });
-  let closed = 0;
-  const close = (): void => void closed++;
-  server.emit("connection", Object.assign(new EventEmitter(), { destroy: close, resetAndDestroy: close }));
-  expect([closed, lines]).toEqual([1, []]);
+  for (let port = 1; port <= 8; port++) begin(port, { complete: true, known: port > 1 });
+  expect([connect(9).admitted, closed]).toEqual([true, [1]]);
+  begin(10, { complete: true, known: true });
+  expect([connect(11).admitted, closed]).toEqual([false, [1, 9]]);
+  expect(refusals.list()).toMatchObject([{ address: "10.0.0.7", counts: [{ reason: "crowd", count: 2 }] }]);
 });

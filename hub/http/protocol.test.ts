@@ -1,4 +1,5 @@
 // HTTP's corners, on every path there is.
+
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -7,6 +8,7 @@ import { gunzipSync } from "node:zlib";
 import { create } from "@bufbuild/protobuf";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { openFront } from "../../test/door.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import { writeFiles } from "../../test/report/written.ts";
 import { noReports, viewOf } from "../../test/view.ts";
@@ -64,7 +66,7 @@ beforeAll(async () => {
       "/api/v1/reports/n/2025-08-01/gpu0_2025-08-01.csv",
   };
   paths = app.routes.map(({ path }) => filled[path] ?? path);
-  web = await listen(app, { address: "127.0.0.1:0", names: () => ["gpus.lab.example"], log: silent });
+  web = await listen(app, { address: "127.0.0.1:0", front: openFront, names: () => ["gpus.lab.example"], log: silent });
 });
 
 afterAll(async () => {

@@ -7,6 +7,7 @@ import { create } from "@bufbuild/protobuf";
 import type { HttpBindings } from "@hono/node-server";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { openFront } from "../../test/door.ts";
 import { Model, valuesOf } from "../../test/model.ts";
 import { viewOf } from "../../test/view.ts";
 import { systemClock } from "../clock.ts";
@@ -59,6 +60,7 @@ beforeEach(async () => {
   open = [events, programs, files];
   web = await listen(application([{ routes: watched }, programs, files], { log: hub.log, entry: hub.identity }), {
     address: "127.0.0.1:0",
+    front: openFront,
     names: () => ["gpus.lab.example"],
     log: hub.log,
   });
@@ -296,7 +298,7 @@ test("a body may take longer than half a minute if it comes at a steady pace, an
     for await (const piece of body ?? []) received += piece.length;
     return new Response("all of it");
   };
-  const slowly = await listen({ fetch }, { address: "127.0.0.1:0", names: () => [], log: silent });
+  const slowly = await listen({ fetch }, { address: "127.0.0.1:0", front: openFront, names: () => [], log: silent });
   const sockets: Socket[] = [];
   const send = (length: number, body: Buffer): { socket: Socket; heard: () => string } => {
     const socket = connect(slowly.port, "127.0.0.1");
@@ -326,4 +328,47 @@ test("a body may take longer than half a minute if it comes at a steady pace, an
     for (const socket of sockets) socket.destroy();
     await slowly.close();
   }
+});
+
+/** Sends texts over one connection, each after an answer to the one before. @returns what came back until the hub closed it */
+async function converse(port: number, texts: readonly string[], half = false): Promise<string> {
+  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: half });
+  let heard = "";
+  let answers = 0;
+  const next = (): void => {
+    const text = texts[answers++];
+    if (text !== undefined) socket.write(text);
+    if (half && answers === texts.length) socket.end();
+  };
+  socket.setEncoding("latin1").on("data", (piece: string) => {
+    heard += piece;
+    if (heard.split("HTTP/1.1 ").length > answers) next();
+  });
+  next();
+  await new Promise((resolve) => socket.once("close", resolve).on("error", () => undefined));
+  return heard;
+}
+
+const get = "GET /api/health HTTP/1.1\r\nHost: localhost\r\n";
+
+test("a further request whose head does not come in time is refused in words, as a first one", async () => {
+  const app = application(open, { log: silent, entry: viewOf().identity });
+  const hasty = await listen(app, {
+    address: "127.0.0.1:0",
+    front: openFront,
+    names: () => [],
+    log: silent,
+    headMs: 100,
+  });
+  try {
+    for (const texts of [[get], [`${get}\r\n`, get]]) {
+      expect(await converse(hasty.port, texts)).toMatch(/HTTP\/1\.1 408 [\s\S]*"code":"request_too_slow"/);
+    }
+  } finally {
+    await hasty.close();
+  }
+});
+
+test("a client that sends no more than its request gets the answer", async () => {
+  expect(await converse(web.port, [`${get}\r\n`], true)).toMatch(/^HTTP\/1\.1 200 [\s\S]*"status":"ok"/);
 });

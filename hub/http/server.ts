@@ -1,18 +1,22 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Duplex } from "node:stream";
+import type { TLSSocket } from "node:tls";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
-import { listen as startListening } from "../../program/listen.ts";
+import { trackRequests } from "../../program/connections.ts";
+import { type ListenerOptions, makeListener } from "../../program/listen.ts";
 import { peerAddress } from "../../program/network.ts";
+import { byFirstByte, makeTlsServer } from "../../program/tls.ts";
 import { clean } from "../../proto/clean.ts";
 import { type Arrival, noProxies, type Proxies } from "../door/proxies.ts";
 import { belowBase } from "../door/url.ts";
 import { Fault } from "../fault.ts";
+import type { FrontView } from "../front.ts";
 import type { Log } from "../log.ts";
 import type { Refusals } from "../refusal.ts";
 import { healthRoutes } from "../route/health.ts";
-import { PageConnections } from "./connections.ts";
+import { closings, pageLimits, RequestWorths } from "./connections.ts";
 import { always, errorResponse, refuse } from "./error.ts";
 import { isForMachines } from "./machine.ts";
 import { HostAllowlist, nameIn } from "./names.ts";
@@ -21,12 +25,18 @@ import { refuseInWords } from "./protocol.ts";
 /** How long a client may read nothing of what was sent to it. */
 const defaultStallMs = 60_000;
 
+/** How long the head of a request may take. */
+const defaultHeadMs = 15_000;
+
 /** How long a request with a body may take, beside a second for each `patientBytes` of it that have arrived. */
 const requestMs = 30_000;
 const patientBytes = 16_384;
 
 /** Limit for pipelined requests that wait for the answer before theirs; only a client that does not read exceeds it. */
 const mostWaiting = 16;
+
+/** Milliseconds, monotonic. */
+const ticks = (): number => performance.now();
 
 /** A server that listens on TCP. */
 export interface WebServer {
@@ -50,6 +60,8 @@ export const starting = ({ url }: Request): Response =>
 export interface ListenOptions {
   /** "host:port"; port 0 takes any. */
   readonly address: string;
+  /** Who may connect, and with which certificate. */
+  readonly front: FrontView;
   /** Names that requests may use beside this machine's own. */
   readonly names: () => readonly string[];
   /** Proxies in front of the hub; none by default. */
@@ -59,6 +71,8 @@ export interface ListenOptions {
   readonly log: Log;
   /** How long a client may read nothing before its connection is closed. */
   readonly stallMs?: number;
+  /** How long the head of a request may take. */
+  readonly headMs?: number;
   /** Counts refused machines. */
   readonly refusals?: Pick<Refusals, "count">;
   /** Most files that this process may open; by default as the system says. */
@@ -68,13 +82,29 @@ export interface ListenOptions {
 /** Serves an application on TCP. @throws ListenError */
 export async function listen(
   app: Pick<Hono, "fetch">,
-  { address, names, proxies = noProxies, base, log, stallMs = defaultStallMs, refusals, files }: ListenOptions,
+  {
+    address,
+    front,
+    names,
+    proxies = noProxies,
+    base,
+    log,
+    stallMs = defaultStallMs,
+    headMs,
+    refusals,
+    files,
+  }: ListenOptions,
 ): Promise<WebServer> {
   const known = new HostAllowlist(names);
   const refused = seldom(log);
   const server = serverOf(app, {
     stallMs,
     base,
+    headMs,
+    headers({ headers: { host = "" }, socket }) {
+      const strict = "encrypted" in socket ? front.strictTransport(nameIn(host) ?? "") : undefined;
+      return strict === undefined ? {} : { "Strict-Transport-Security": strict };
+    },
     refuse: (incoming) => {
       const client = proxies.clientOf(arrivalOf(incoming));
       const fault = known.refuse(incoming, client.host);
@@ -88,17 +118,51 @@ export async function listen(
     // Nothing tells what it was for.
     garbled: (socket, { code }) => refusals?.count((socket as Socket).remoteAddress, code),
   });
-  const connections = new PageConnections(server, {
-    log,
-    refusals,
-    proxies,
-    ...(files === undefined ? {} : { files }),
+  const listener = makeListener({
+    name: "page's port",
+    allows: (peer) => front.allows(peer),
+    limits: pageLimits({ isProxy: (peer) => proxies.has(peer), log, files }),
+    closed: (peer, reason) => refusals?.count(peer, closings[reason]),
+    serve: connectionsTo(server, front, log),
+    log: log.warn,
+    ticks,
   });
-  const at = { address, setting: "GOHM_HUB_ADDR" };
-  const { host, port } = await startListening(server, at, ({ message }) => {
-    refused(`a connection to the page's port cannot be accepted: ${message}`);
-  });
-  return { host, port, identified: (request) => connections.identified(request), close: () => shut(server) };
+  const worths = new RequestWorths();
+  trackRequests(server, listener.connections, (request, response) => worths.of(request, response));
+  front.onChange(() => listener.recheck());
+  const { host, port } = await listener.listen({ address, setting: "GOHM_HUB_ADDR" });
+  return {
+    host,
+    port,
+    identified: (request) => worths.identified(request),
+    async close() {
+      await Promise.all([listener.close(0), shut(server)]);
+    },
+  };
+}
+
+/** Makes a function that hands connections to an HTTP server that does not listen itself, over TLS as long as there is a certificate. */
+function connectionsTo(server: Server, front: FrontView, log: Log): ListenerOptions["serve"] {
+  // Node checks the time limits of requests from this event on.
+  server.emit("listening");
+  const plain = (socket: Socket): void => {
+    server.emit("connection", socket);
+    socket.resume();
+  };
+  const serve = (socket: TLSSocket): void => void server.emit("connection", socket);
+  let tls: ((socket: Socket) => void) | undefined;
+  return (socket) => {
+    const now = front.certificate();
+    if (now === undefined) return plain(socket);
+    tls ??= makeTlsServer({
+      certificate: () => front.certificate() ?? now,
+      protocols: ["http/1.1"],
+      serve,
+      log: log.warn,
+      ticks,
+    });
+    byFirstByte(socket, { tls, plain });
+  };
 }
 
 /** A request, as far as it tells who its client is. */
@@ -111,6 +175,8 @@ function arrivalOf({ socket, headers }: IncomingMessage): Arrival {
 const pathOf = (target = ""): string => target.replace(/^[a-z][a-z0-9+.-]*:\/\/[^/?#]*/i, "").replace(/[?#].*$/s, "");
 
 interface ServerOptions {
+  /** Further headers of every answer. */
+  readonly headers?: (incoming: IncomingMessage) => Readonly<Record<string, string>>;
   /** Returns a fault for a request that the application must not see. */
   readonly refuse?: (incoming: IncomingMessage) => Fault | undefined;
   /** Called for what is no complete request. */
@@ -119,12 +185,13 @@ interface ServerOptions {
   readonly stallMs?: number;
   /** As of ListenOptions. */
   readonly base?: (() => string) | undefined;
+  readonly headMs?: number | undefined;
 }
 
 /** An HTTP server of an application. Errors that Node would answer with an empty body or not at all have a body. */
 export function serverOf(
   app: Pick<Hono, "fetch">,
-  { refuse: refusalOf, garbled, stallMs, base = () => "" }: ServerOptions,
+  { headers, refuse: refusalOf, garbled, stallMs, base = () => "", headMs = defaultHeadMs }: ServerOptions,
 ): Server {
   // Replaces the global Response: Node's makes a stream of every body and reads it back, which takes as long as fetching a
   // day of history does.
@@ -145,7 +212,7 @@ export function serverOf(
     inOrder.after(before, incoming.socket, () => handle(incoming, outgoing));
   };
   const handle = (incoming: IncomingMessage, outgoing: ServerResponse): void => {
-    for (const [name, value] of Object.entries(always)) outgoing.setHeader(name, value);
+    for (const [name, value] of Object.entries({ ...always, ...headers?.(incoming) })) outgoing.setHeader(name, value);
     if (isLong(incoming)) outgoing.shouldKeepAlive = true;
     limitBody(server, incoming);
     const target = belowBase(incoming.url ?? "", base());
@@ -165,14 +232,13 @@ export function serverOf(
     refuse(outgoing, fault, { accept: incoming.headers.accept });
   };
   // The hub refuses a missing header Host itself.
-  const server = createServer({ requireHostHeader: false }, receive);
+  const server = createServer({ requireHostHeader: false, connectionsCheckingInterval: headMs / 5 }, receive);
   server.on("checkExpectation", (incoming: IncomingMessage, outgoing: ServerResponse) => {
     const message = `The header Expect must be "100-continue": it is ${JSON.stringify(clean(incoming.headers.expect ?? ""))}.`;
     refuse(outgoing, new Fault("expectation_refused", message), { accept: incoming.headers.accept });
   });
   refuseInWords(server, { current: (socket) => answers.get(socket), refused: garbled });
-  // Bounds the time that a client may take to send a request.
-  server.headersTimeout = 15_000;
+  server.headersTimeout = headMs;
   // Node would also end a large file that comes fast: `limitBody` bounds the time of bodies.
   server.requestTimeout = 0;
   if (stallMs === undefined) return server;

@@ -2,7 +2,7 @@ import { text } from "./parameter.ts";
 import type { Routes } from "./route.ts";
 
 const unchanged = { 304: "The client has this file already (If-None-Match)." };
-const common = { method: "GET", needs: "open", tag: "hub" } as const;
+const common = { method: "GET", needs: "open", tag: "hub", plain: "redirected" } as const;
 const html = {
   ...common,
   answer: { "text/html": "text" },

@@ -28,6 +28,7 @@ const probe = {
   method: "GET",
   needs: "open",
   tag: "hub",
+  plain: "served",
   answer: { "text/plain": "text", "application/json": simple },
   refuses: [],
 } as const satisfies Partial<Route>;
@@ -52,6 +53,7 @@ export const healthRoutes = {
     path: "/healthz",
     needs: "open",
     tag: "hub",
+    plain: "served",
     summary: "State of each part of the hub, for monitoring",
     description: `\`history\`: samples are written; \`administration\`: accounts and hosts can be read and written; \`clock\`: the machine's time is plausible; \`settings\`: the file is valid; \`certificate\`: that of the hub can be used and does not end soon; \`export\`, \`reports\`: daily files are written. A host that does not answer is no failure of the hub. ${words}`,
     answer: { "text/plain": "text", "application/json": checked },
@@ -63,6 +65,7 @@ export const healthRoutes = {
     path: "/healthz/{part}",
     needs: "open",
     tag: "hub",
+    plain: "served",
     summary: "State of one part of the hub",
     description: words,
     params: {

@@ -79,6 +79,7 @@ const common = {
   faults: "logger",
   cors: true,
   enrolls: true,
+  plain: "served",
   takes: { "application/json": records },
   answer: { "application/json": answer },
   refuses: [

@@ -107,7 +107,7 @@ const report = v.pipe(
   ]),
 );
 
-const common = { tag: "push", faults: "portal" } as const;
+const common = { tag: "push", faults: "portal", plain: "served" } as const;
 
 /** Start of the paths below which machines report by themselves. */
 export const pushPath = "/api/monitoring/";

@@ -290,6 +290,7 @@ export const restRoutes = {
     path: "/api/health",
     needs: "open",
     tag: "hub",
+    plain: "served",
     summary: "State of the hub",
     description:
       "`status` is `ok` from every hub that works, whether its hosts answer or not; `open` counts those that answer now, out of `hosts`, `history` those that never report live (of which only Netdata tells), and `silent` names up to 20 of the others.",

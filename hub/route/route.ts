@@ -107,6 +107,11 @@ export interface Route {
   readonly enrolls?: true;
   /** True if pages of any web site may send the request and read the answer, without the browser's credentials (CORS). */
   readonly cors?: true;
+  /**
+   * What a request without encryption gets where the hub has a certificate: "served" for machines, which may know nothing
+   * else, and probes; "redirected" to https for pages; a refusal in words if it is left out.
+   */
+  readonly plain?: "served" | "redirected";
   /** True if a query parameter that is not declared is refused: a mistyped filter must not change nothing without a word. */
   readonly strict?: true;
 }

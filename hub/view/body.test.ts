@@ -2,6 +2,7 @@ import { get, type IncomingMessage, request } from "node:http";
 import { Socket } from "node:net";
 import type { Context } from "hono";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openFront } from "../../test/door.ts";
 import { application } from "../http/application.ts";
 import { listen, type WebServer } from "../http/server.ts";
 import { silent } from "../log.ts";
@@ -50,7 +51,7 @@ beforeEach(async () => {
     broken: ({ c }) => answer({ c, log }, broken(), {}),
     late: async ({ c }) => c.text(await new Promise<string>((resolve) => (finish = resolve))),
   });
-  const door = { address: "127.0.0.1:0", names: () => [], log, stallMs: 50 };
+  const door = { address: "127.0.0.1:0", front: openFront, names: () => [], log, stallMs: 50 };
   web = await listen(application([{ routes: served }], { log, entry: socket }), door);
 });
 

@@ -5,6 +5,7 @@ import { create, fromBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Event, EventSchema } from "../../proto/gen/feed_pb.js";
 import { HostInfoSchema } from "../../proto/gen/host_pb.js";
+import { openFront } from "../../test/door.ts";
 import { viewOf } from "../../test/view.ts";
 import { application } from "../http/application.ts";
 import { listen, type WebServer } from "../http/server.ts";
@@ -53,6 +54,7 @@ beforeEach(async () => {
   };
   web = await listen(application([open], { log: silent, entry }), {
     address: "127.0.0.1:0",
+    front: openFront,
     names: () => [],
     log: silent,
   });

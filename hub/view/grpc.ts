@@ -64,7 +64,7 @@ export const history: View<typeof table> = {
   async open(hub, settings) {
     const turns = new Turns(atOnce);
     const at = { address: settings.address, setting: "GOHM_HISTORY_ADDR" };
-    const { host, port, close } = await startService(at, {
+    const { host, port, recheck, close } = await startService(at, {
       name: "gRPC port",
       service: History,
       handlers: {
@@ -76,9 +76,16 @@ export const history: View<typeof table> = {
       },
       reflection: settings.reflection ? (context) => admitReader(hub, context) : undefined,
       statusOf: (error) => (error instanceof Fault ? new StatusError(statuses[error.kind], error.message) : undefined),
+      allows: (address) => hub.front.allows(address),
+      certificate: () => hub.front.certificate(),
+      plain: true,
+      closed: (address, reason) => {
+        if (reason === "forbidden") hub.refusals.count(address, "connection_forbidden");
+      },
       log: hub.log,
       ticks: () => performance.now(),
     });
+    hub.front.onChange(recheck);
     return {
       place: `history gRPC on ${host.includes(":") ? `[${host}]` : host}:${port}`,
       close: () => close(graceMs),
@@ -86,11 +93,14 @@ export const history: View<typeof table> = {
   },
 };
 
-/** @throws Fault sign_in_needed, access_denied, book_unusable */
-function admitReader({ identity }: HubView, { address, token }: CallContext): void {
+/** @throws Fault tls_needed, sign_in_needed, access_denied, book_unusable */
+function admitReader({ identity, front }: HubView, { address, token, secure }: CallContext): void {
+  if (!secure && front.certificate() !== undefined) {
+    throw new Fault("tls_needed", "This hub has a certificate: connect to this port with TLS.");
+  }
   const authorization = token === "" ? undefined : `Bearer ${token}`;
   const header = (name: string): string | undefined => (name === "authorization" ? authorization : undefined);
-  const client = { address, peer: address, secure: false, host: undefined };
+  const client = { address, peer: address, secure, host: undefined };
   const by = identity.identify({ method: "GET", header, ...client });
   admit(by, "read", { what: "gpu.History", open: identity.open() });
 }

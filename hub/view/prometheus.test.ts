@@ -8,7 +8,7 @@ import { hardware } from "../../proto/hardware.ts";
 import { exporterInput } from "../../proto/reading.ts";
 import { exposition } from "../../proto/text.ts";
 import { cases } from "../../test/cases.ts";
-import { Door, start } from "../../test/door.ts";
+import { Door, openFront, start } from "../../test/door.ts";
 import { type ReadFamily, readExposition } from "../../test/exposition.ts";
 import { RosterFixture } from "../../test/roster.ts";
 import { card, machine } from "../../test/scrape.ts";
@@ -196,7 +196,7 @@ test.each(["gzip", "identity"])("a client that leaves while %s is written costs 
   const failures: unknown[] = [];
   const note = (error: unknown): void => void failures.push(error);
   process.on("unhandledRejection", note);
-  const web = await listen(app, { address: "127.0.0.1:0", names: () => [], log: silent });
+  const web = await listen(app, { address: "127.0.0.1:0", front: openFront, names: () => [], log: silent });
   const url = `http://127.0.0.1:${web.port}/metrics/fleet`;
   for (let i = 0; i < 2; i++) {
     const answer = await fetch(url, { headers: { "accept-encoding": coding } });

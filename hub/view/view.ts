@@ -6,6 +6,7 @@ import type { BookReader } from "../book/book.ts";
 import type { Clock } from "../clock.ts";
 import type { Desk, Effect, Forget } from "../desk.ts";
 import type { DoorSettings } from "../door/settings.ts";
+import type { FrontView } from "../front.ts";
 import type { HistoryReader } from "../history/store.ts";
 import type { Identity } from "../identity.ts";
 import type { Ingest } from "../ingest.ts";
@@ -73,6 +74,8 @@ export interface HubView {
   readonly url: () => string;
   /** By which ways people come in, anew each time. */
   readonly door: () => DoorSettings;
+  /** Who may connect to a port of the hub, and with which certificate; for a view that opens one. */
+  readonly front: FrontView;
   /** Folder with the built page. */
   readonly web: string;
   /** Administration, read-only. */

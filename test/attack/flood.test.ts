@@ -1,12 +1,10 @@
 // Clients that send frames without end and ask nothing: before, during and after.
-import { once } from "node:events";
-import { rmSync } from "node:fs";
-import { connect as connectTls } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import { dial } from "../../hub/input/poll/channel.ts";
 import { startAgent } from "../agent.ts";
+import { CertificateFolder, certifies } from "../certificate.ts";
 import { getHistory, hubFolder, startHub } from "../hub.ts";
-import { certificate, certifies, flood, frame, headersOf, knock, memory, preface } from "./peer.ts";
+import { flood, frame, headersOf, knock, knockEncrypted, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -71,18 +69,16 @@ test("a hub disconnects a peer that floods it, and answers others meanwhile", as
 
 describe.skipIf(!certifies)("with TLS (openssl)", () => {
   test("an agent disconnects a peer that floods it, and answers others meanwhile", async () => {
-    const { folder, cert, key } = certificate();
-    undo.push(() => rmSync(folder, { recursive: true }));
+    const certificates = new CertificateFolder();
+    undo.push(() => certificates.remove());
+    const { cert, key } = certificates.make();
     const agent = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
     undo.push(agent.stop);
     const channel = dial(`tls://127.0.0.1:${agent.port}`, { ca: cert });
     undo.push(() => channel.close());
     expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
-    const to = { host: "127.0.0.1", port: agent.port, rejectUnauthorized: false, ALPNProtocols: ["h2"] };
-    const socket = connectTls(to).on("error", () => undefined);
+    const socket = await knockEncrypted({ port: agent.port, says: preface });
     undo.push(() => socket.destroy());
-    await once(socket, "secureConnect");
-    socket.resume().write(preface);
     const sent = flood(socket, windows, most);
     expect(await channel.ask(20_000)).toMatchObject({ kind: "answer" });
     expect(await sent).toBeLessThan(most);

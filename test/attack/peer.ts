@@ -1,29 +1,14 @@
 // Peers that attack a gRPC port over raw sockets, and measurements of the attacked process.
-import { execFileSync, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdtempSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import { type ClientHttp2Stream, connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { connect as connectTls, type TLSSocket } from "node:tls";
 
 /** Returns the resident memory of a process in bytes. */
 export function memory(pid: number | undefined): number {
   const [, kilobytes] = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8")) ?? [];
   return Number(kilobytes) * 1024;
-}
-
-/** True if openssl is installed, to make certificates. */
-export const certifies = spawnSync("openssl", ["version"]).status === 0;
-
-/** Makes a self-signed certificate for 127.0.0.1 in a new folder. */
-export function certificate(): { readonly folder: string; readonly cert: string; readonly key: string } {
-  const folder = mkdtempSync(join(tmpdir(), "gohm-attack-"));
-  const [cert, key] = [join(folder, "cert.pem"), join(folder, "key.pem")];
-  const kind = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"];
-  const name = ["-subj", "/CN=host", "-addext", "subjectAltName=IP:127.0.0.1"];
-  execFileSync("openssl", ["req", "-x509", ...kind, ...name, "-keyout", key, "-out", cert], { stdio: "ignore" });
-  return { folder, cert, key };
 }
 
 /** Encodes an HTTP/2 frame. */
@@ -68,12 +53,31 @@ export async function knock({ port, from = "127.0.0.1", says = "", half = false 
   return socket.resume();
 }
 
+/** Opens an encrypted connection, whose certificate is not checked, and discards what it receives. Resolves after the handshake, or if there is none. */
+export async function knockEncrypted({
+  port,
+  from = "127.0.0.1",
+  says = "",
+}: Omit<ConnectOptions, "half">): Promise<TLSSocket> {
+  const to = { port, host: "127.0.0.1", localAddress: from, rejectUnauthorized: false };
+  const socket = connectTls({ ...to, ALPNProtocols: ["h2", "http/1.1"] });
+  socket.on("error", () => undefined); // a reset is expected
+  await new Promise((resolve) => socket.once("secureConnect", resolve).once("close", resolve));
+  if (says.length > 0) socket.write(says);
+  return socket.resume();
+}
+
 /** Returns the sockets that are still open. */
 export const connected = (sockets: readonly Socket[]): Socket[] => sockets.filter(({ closed }) => !closed);
 
 /** Sends the same gRPC request again and again in one stream, and reads no answer. */
-export async function askWithoutReading(port: number, path: string, request: Uint8Array): Promise<Flooder> {
-  const session = connectHttp2(`http://127.0.0.1:${port}`, { settings: { initialWindowSize: 2 ** 31 - 1 } });
+export async function askWithoutReading(
+  { port, scheme = "http" }: { readonly port: number; readonly scheme?: "http" | "https" },
+  path: string,
+  request: Uint8Array,
+): Promise<Flooder> {
+  const settings = { initialWindowSize: 2 ** 31 - 1 };
+  const session = connectHttp2(`${scheme}://127.0.0.1:${port}`, { settings, rejectUnauthorized: false });
   session.on("error", () => undefined); // the server may close the connection
   await once(session, "connect");
   const stream: ClientHttp2Stream = session.request(

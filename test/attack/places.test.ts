@@ -1,16 +1,14 @@
 // Connections without end that ask nothing, to every listener: before, during and after.
-import { once } from "node:events";
-import { rmSync } from "node:fs";
 import { get } from "node:http";
 import type { Socket } from "node:net";
-import { connect as connectTls } from "node:tls";
 import { afterEach, expect, test, vi } from "vitest";
 import { dial } from "../../hub/input/poll/channel.ts";
 import { rpcLimits } from "../../program/connections.ts";
 import type { HostInfo } from "../../proto/gen/host_pb.js";
 import { startAgent } from "../agent.ts";
+import { CertificateFolder, certifies } from "../certificate.ts";
 import { getHistory, hubFolder, startHub, view } from "../hub.ts";
-import { certificate, certifies, connected, knock, memory, preface } from "./peer.ts";
+import { connected, knock, knockEncrypted, memory, preface } from "./peer.ts";
 
 const undo: (() => unknown)[] = [];
 afterEach(async () => {
@@ -49,16 +47,24 @@ const page = (url: string): Promise<number | undefined> =>
     }).on("error", reject);
   });
 
-/** Connections to an agent with a certificate: silent, in the middle of a handshake, and after it. */
+/** Connections to an agent and to both ports of a hub with a certificate: silent, in the middle of a handshake, and after it. */
 async function knocksOverTls(): Promise<Socket[]> {
   if (!certifies) return [];
-  const { folder, cert, key } = certificate();
-  undo.push(() => rmSync(folder, { recursive: true }));
+  const certificates = new CertificateFolder();
+  undo.push(() => certificates.remove());
+  const { cert, key } = certificates.make();
   const { port, stop } = await startAgent({ GOHM_NOGPU: "true", GOHM_TLS_CERT: cert, GOHM_TLS_KEY: key });
   undo.push(stop);
-  const shaken = connectTls({ port, host: "127.0.0.1", rejectUnauthorized: false }).on("error", () => undefined);
-  await once(shaken.resume(), "secureConnect");
-  const sockets = [await knock({ port }), await knock({ port, says: "\x16\x03\x01" }), shaken];
+  const at = hubFolder();
+  undo.push(() => at.remove());
+  at.write({ servers: {} });
+  const hub = await startHub(at, { GOHM_HUB_TLS_CERT: cert, GOHM_HUB_TLS_KEY: key });
+  undo.push(() => hub.stop());
+  const sockets: Socket[] = [];
+  for (const at of [port, Number(new URL(hub.url).port), Number(hub.history.split(":").at(-1))]) {
+    sockets.push(await knock({ port: at }), await knock({ port: at, says: "\x16\x03\x01" }));
+    sockets.push(await knockEncrypted({ port: at }), await knockEncrypted({ port: at, says: preface }));
+  }
   undo.push(() => {
     for (const socket of sockets) socket.destroy();
   });

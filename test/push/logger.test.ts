@@ -18,7 +18,7 @@ import { join } from "node:path";
 import type { Readable, Writable } from "node:stream";
 import { promisify } from "node:util";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { certificate, certifies } from "../attack/peer.ts";
+import { CertificateFolder, certifies } from "../certificate.ts";
 import { hubFolder, startHub } from "../hub.ts";
 import { missingCompiler, player } from "../nvml/build.ts";
 import { h100 } from "../nvml/rig.ts";
@@ -279,7 +279,8 @@ describe.skipIf(!able)("hmonitor --logger-config", () => {
   });
 
   test.skipIf(!certifies)("https: needs a trusted authority, which server.ca may name", async () => {
-    const { folder: keys, cert, key } = certificate();
+    const certificates = new CertificateFolder();
+    const { cert, key } = certificates.make();
     const received: string[] = [];
     const secure = createServer({ cert: readFileSync(cert), key: readFileSync(key) }, (request, response) => {
       let body = "";
@@ -306,7 +307,7 @@ describe.skipIf(!able)("hmonitor --logger-config", () => {
     } finally {
       secure.closeAllConnections();
       secure.close();
-      rmSync(keys, { recursive: true, force: true });
+      certificates.remove();
     }
   });
 

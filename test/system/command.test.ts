@@ -160,7 +160,7 @@ test("another server than a hub is named", async () => {
 });
 
 describe.skipIf(spawnSync("openssl", ["version"]).status !== 0)("TLS (openssl)", () => {
-  test("a hub with a certificate of one's own authority is asked with NODE_EXTRA_CA_CERTS, and refused without", async () => {
+  test("a hub with a certificate of one's own authority is asked with GOHM_HUB_CA, and refused without", async () => {
     const folder = mkdtempSync(join(tmpdir(), "gohm-command-"));
     try {
       const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
@@ -186,7 +186,13 @@ describe.skipIf(spawnSync("openssl", ["version"]).status !== 0)("TLS (openssl)",
         status: 1,
         output: expect.stringContaining(`The certificate of ${url} (--hub) is not trusted: it is signed by itself`),
       });
-      expect(await gohm(["status", "--hub", url], { NODE_EXTRA_CA_CERTS: cert })).toMatchObject({ status: 3 });
+      for (const env of [{ GOHM_HUB_CA: cert }, { NODE_EXTRA_CA_CERTS: cert }, { SSL_CERT_FILE: cert }]) {
+        expect(await gohm(["status", "--hub", url], env)).toMatchObject({ status: 3 });
+      }
+      expect(await gohm(["status", "--hub", url, "--hub-ca", key])).toEqual({
+        status: 1,
+        output: `gohm: Cannot read setting "hub-ca" (GOHM_HUB_CA): must be a file of certificates, PEM: "${key}" contains no certificate\n`,
+      });
     } finally {
       rmSync(folder, { recursive: true });
     }

@@ -130,6 +130,7 @@ export const adminEn: AdminText = {
     name: "unknown name of the hub",
     slow: "request not completed",
     crowd: "too many connections",
+    network: "may not connect",
   },
   refusalAdvice: {
     token:
@@ -146,6 +147,7 @@ export const adminEn: AdminText = {
     name: "Add that name to hub.hosts in the hub's settings, or give the machine the hub's IP address.",
     slow: "Check the network between that machine and the hub, and which program runs there.",
     crowd: "Block the address in the firewall if you do not know it.",
+    network: "If it should, add its network to hub.allow in the hub's settings.",
   },
 
   showHost: "Show its page",

@@ -122,6 +122,7 @@ export const adminZhCN: AdminText = {
     name: "未知的 hub 名称",
     slow: "请求未发送完整",
     crowd: "连接过多",
+    network: "不允许连接",
   },
   refusalAdvice: {
     token: "这台机器已被删除、令牌已被重置，或者上报到了错误的 hub。请在那台机器上删除令牌文件并重启 agent。",
@@ -135,6 +136,7 @@ export const adminZhCN: AdminText = {
     name: "请把这个名称加入 hub 设置中的 hub.hosts，或让那台机器使用 hub 的 IP 地址。",
     slow: "请检查那台机器与 hub 之间的网络，以及那里运行的是什么程序。",
     crowd: "如果不认识这个地址，请在防火墙中阻止它。",
+    network: "如果应允许它连接，请把它所在的网络加入 hub 设置中的 hub.allow。",
   },
 
   showHost: "查看主机页面",

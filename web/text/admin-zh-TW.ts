@@ -122,6 +122,7 @@ export const adminZhTW: AdminText = {
     name: "未知的 hub 名稱",
     slow: "請求未傳送完整",
     crowd: "連線過多",
+    network: "不允許連線",
   },
   refusalAdvice: {
     token: "這台機器已被刪除、權杖已被重設，或者回報到了錯誤的 hub。請在那台機器上刪除權杖檔案並重新啟動 agent。",
@@ -135,6 +136,7 @@ export const adminZhTW: AdminText = {
     name: "請把這個名稱加入 hub 設定中的 hub.hosts，或讓那台機器使用 hub 的 IP 位址。",
     slow: "請檢查那台機器與 hub 之間的網路，以及那裡執行的是什麼程式。",
     crowd: "如果不認識這個位址，請在防火牆中封鎖它。",
+    network: "如果應允許它連線，請把它所在的網路加入 hub 設定中的 hub.allow。",
   },
 
   showHost: "檢視主機頁面",

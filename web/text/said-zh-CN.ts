@@ -73,6 +73,11 @@ export const saidZhCN: SaidText = {
   notices: {
     clock_wrong: ({ now }) =>
       `hub 所在机器的时钟为 ${time(now)}，不可能正确。校准之前，实时数据照常显示，但不记入历史。`,
+    certificate_ends: ({ path, to }) =>
+      `hub 的证书${named(path)}（hub.tls.cert）将于 ${time(to)} 到期，请在此之前续期。换上新文件即可，无需重启。`,
+    certificate_invalid: ({ path, from, to }) =>
+      `hub 的证书${named(path)}（hub.tls.cert）仅在 ${time(from)} 至 ${time(to)} 之间有效，浏览器和各台机器目前都不接受它。请续期，或校准本机时钟。换上新文件即可，无需重启。`,
+    certificate_unusable: ({ message }) => `无法使用新证书，仍沿用之前的${why(message)}。文件修正后自动生效，无需重启。`,
     settings_bad: ({ message }) => `设置有误，仍沿用之前的设置${why(message)}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台机器等待批准，无法再注册新机器。请批准认识的，删除其余的。`,
     nodes_full: ({ most }) => `已注册 ${number(most)} 台机器，无法再注册新机器。请管理员删除已经不用的。`,

@@ -73,6 +73,11 @@ export const saidZhTW: SaidText = {
   notices: {
     clock_wrong: ({ now }) =>
       `hub 所在機器的時鐘為 ${time(now)}，不可能正確。校正之前，即時資料照常顯示，但不記入歷史。`,
+    certificate_ends: ({ path, to }) =>
+      `hub 的憑證${named(path)}（hub.tls.cert）將於 ${time(to)} 到期，請在此之前更新。換上新檔案即可，無需重新啟動。`,
+    certificate_invalid: ({ path, from, to }) =>
+      `hub 的憑證${named(path)}（hub.tls.cert）僅在 ${time(from)} 至 ${time(to)} 之間有效，瀏覽器和各台機器目前都不接受它。請更新憑證，或校正本機時鐘。換上新檔案即可，無需重新啟動。`,
+    certificate_unusable: ({ message }) => `無法使用新憑證，仍沿用先前的${why(message)}。檔案修正後自動生效，無需重新啟動。`,
     settings_bad: ({ message }) => `設定有誤，仍沿用先前的設定${why(message)}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台機器等待核准，無法再註冊新機器。請核准認識的，刪除其餘的。`,
     nodes_full: ({ most }) => `已註冊 ${number(most)} 台機器，無法再註冊新機器。請管理員刪除已經不用的。`,

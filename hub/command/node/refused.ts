@@ -25,6 +25,7 @@ const reasons: Readonly<Record<Reason, { readonly text: string; readonly advice:
   format: { text: "not understood", advice: "check what runs there, its host name, and its --server or server_host" },
   name: { text: "hub called by another name", advice: "add the name to hub.hosts, or use an address" },
   slow: { text: "requests not completed", advice: "check the network between, or what runs there" },
+  network: { text: "may not connect", advice: "add its network to hub.allow if it should" },
   crowd: { text: "too many connections", advice: "block it if you do not know it" },
 };
 

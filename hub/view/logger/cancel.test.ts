@@ -1,6 +1,8 @@
 // A client that goes away ends the work on its question, and others are answered while a long one is read.
+
 import { type ClientRequest, type IncomingMessage, request } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openFront } from "../../../test/door.ts";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
 import { viewOf } from "../../../test/view.ts";
 import { systemClock } from "../../clock.ts";
@@ -25,7 +27,7 @@ beforeEach(async () => {
   const log = { ...silent, error: (line: string) => void errors.push(line) };
   const hub = viewOf({ history, clock: systemClock, log });
   view = await logger.open(hub, {});
-  const door = { address: "127.0.0.1:0", names: () => [], log };
+  const door = { address: "127.0.0.1:0", front: openFront, names: () => [], log };
   web = await listen(application([view], { log, entry: hub.identity }), door);
 });
 

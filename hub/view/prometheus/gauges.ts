@@ -6,7 +6,10 @@ import type { HubView } from "../view.ts";
 const none = {};
 
 /** Sets the gauges of the hub that are read from its state. */
-export function setGauges({ instruments, live, roster, book, clock, version }: HubView, fleet: Fleet): void {
+export function setGauges(
+  { instruments, live, roster, book, clock, front, version }: HubView,
+  fleet: Fleet,
+): void {
   instruments.read("gohm_build_info", () => [[{ version, node: process.version }, 1]]);
   instruments.read("gohm_health", () => partNames.map((part) => [{ part }, Number(isHealthy(live, part))]));
   instruments.read("gohm_notices", () => [[none, live.messages().length]]);
@@ -24,6 +27,10 @@ export function setGauges({ instruments, live, roster, book, clock, version }: H
     const count = { administrator: 0, viewer: 0 };
     for (const { role } of book.accounts()) count[role]++;
     return Object.entries(count).map(([role, value]) => [{ role }, value]);
+  });
+  instruments.read("gohm_tls_certificate_expiry_seconds", () => {
+    const certificate = front.certificate();
+    return certificate === undefined ? [] : [[none, certificate.validity.to / 1000]];
   });
   instruments.read("gohm_sessions", () => [[none, sessionsIn(book, clock.now())]]);
 }

@@ -1,6 +1,8 @@
 // A client that goes away ends the work on its request.
+
 import { type ClientRequest, get } from "node:http";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import { openFront } from "../../../test/door.ts";
 import { begun, EndlessHistory } from "../../../test/endless.ts";
 import { viewOf } from "../../../test/view.ts";
 import { systemClock } from "../../clock.ts";
@@ -27,6 +29,7 @@ beforeEach(async () => {
   view = await rest.open(hub, {});
   web = await listen(application([view], { log, entry: hub.identity }), {
     address: "127.0.0.1:0",
+    front: openFront,
     names: () => [],
     log,
   });
