@@ -8,6 +8,7 @@ import { join } from "node:path";
 import { setTimeout as wait } from "node:timers/promises";
 import { hubFolder, startHub } from "../test/hub.ts";
 import { top } from "../test/program.ts";
+import { endCost, endRows, mostMs } from "./hub/end.ts";
 import { feedSizes } from "./hub/feed.ts";
 import { holeCost, holeRows, lateEnds } from "./hub/hole.ts";
 import { each, pollEnds, pushCost, rows } from "./hub/push.ts";
@@ -133,6 +134,9 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
     print("");
     for (const row of holeRows(holes)) print(row);
     const late = lateEnds(holes);
+    const end = await endCost(fleet);
+    print("");
+    for (const row of endRows(end)) print(row);
     const peerName = "Prometheus";
     const feed = { peer: json / 1000, unit: "KB", peerName: "JSON" };
     return [
@@ -142,6 +146,7 @@ export async function run(print: (line: string) => void): Promise<Claim[]> {
       { name: "push-cpu", ours: each("sample", pushes), peer: mine.each, unit: "ms", peerName: "poll" },
       { name: "poll-end-p99", ours: ends.sample[1], peer: ends.quiet[1], unit: "ms", peerName: "without-pushes" },
       { name: "hole-p99", ours: late.holes[1], peer: late.alone[1], unit: "ms", peerName: "without-them" },
+      { name: "end", ours: end, peer: mostMs, unit: "ms", peerName: "limit" },
       { name: "poll-memory", ours: mine.rss / hosts / 1e6, peer: other.rss / hosts / 1e6, unit: "MB-a-host", peerName },
     ];
   } finally {
