@@ -44,7 +44,8 @@ const rows = {
   answer_large: ({ mib }: { readonly mib: number }) => `an answer of more than ${mib} MiB`,
   // Node says so of an answer that ends before it is complete.
   answer_cut: () => "the answer was cut off",
-  port_blocked: () => "its port is one of another service, which the Fetch standard blocks: give it another one",
+  link_local: () =>
+    "its address is link-local, as those of cloud metadata services are, and the hub requests nothing there",
   not_http: () => "what answers there does not speak HTTP",
   /** `error` is a code of the operating system, or "". */
   connection_failed: ({ error }: { readonly error: string }) => `the connection failed${error && ` (${error})`}`,

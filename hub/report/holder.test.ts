@@ -212,9 +212,16 @@ test("without any answer of the day users are unknown, and an answer of another 
   ]);
 });
 
-test("a port to which Node's fetch connects never is named as the reason", async () => {
-  const { issues } = await read({ source: { url: "http://127.0.0.1:10080" } });
-  expect(issues[0]).toContain("cannot be reached: its port is one of another service, which the Fetch standard blocks");
+test("a link-local address, at which clouds have the credentials of a machine, is not asked and named as the reason", async () => {
+  for (const url of [
+    "http://169.254.169.254",
+    "http://[fe80::1]",
+    "http://2852039166",
+    "https://[::ffff:169.254.0.1]",
+  ]) {
+    const { issues } = await read({ source: { url } });
+    expect(issues[0], url).toContain("cannot be reached: its address is link-local");
+  }
 });
 
 test("a report that is canceled ends the request, and says nothing", async () => {

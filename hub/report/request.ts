@@ -1,5 +1,6 @@
 import { cause, SourceFault } from "../cause.ts";
 import type { Clock } from "../clock.ts";
+import { fetchOutside, OutgoingError } from "../door/outgoing.ts";
 import { Fault } from "../fault.ts";
 import type { Sentence } from "../sentence.ts";
 
@@ -15,7 +16,7 @@ export interface TextRequest {
   readonly take?: ((piece: string) => boolean) | undefined;
   readonly clock: Clock;
   readonly signal?: AbortSignal | undefined;
-  /** Replaces the one of Node. */
+  /** Replaces the hub's own, which connects to no link-local address. */
   readonly fetch?: typeof fetch | undefined;
 }
 
@@ -34,11 +35,9 @@ export interface TextAnswer {
 const reasons = {
   ECONNREFUSED: "nothing_listens",
   ECONNRESET: "connection_cut",
-  UND_ERR_SOCKET: "connection_cut",
   EHOSTUNREACH: "no_route_to_machine",
   ENETUNREACH: "no_route_to_network",
   ETIMEDOUT: "machine_silent",
-  UND_ERR_CONNECT_TIMEOUT: "machine_silent",
   ENOTFOUND: "machine_unknown",
   EAI_AGAIN: "name_not_looked_up",
   DEPTH_ZERO_SELF_SIGNED_CERT: "certificate_own",
@@ -49,12 +48,12 @@ const reasons = {
   ERR_TLS_CERT_ALTNAME_INVALID: "certificate_name",
 } as const;
 
-/** A limit that ended a request. */
+/** Why a request ended before its answer was complete. */
 class LimitError extends Error {
   readonly words: Sentence;
 
-  constructor(words: Sentence) {
-    super(words.text);
+  constructor(words: Sentence, options?: ErrorOptions) {
+    super(words.text, options);
     this.words = words;
   }
 }
@@ -64,7 +63,7 @@ class LimitError extends Error {
  * @throws SourceFault with a reason that quotes neither headers nor the answer; Fault canceled
  */
 export async function requestText(request: TextRequest): Promise<TextAnswer> {
-  const { url, headers = {}, limitMs, clock, signal, fetch: ask = fetch } = request;
+  const { url, headers = {}, limitMs, clock, signal, fetch: ask = fetchOutside } = request;
   const own = new AbortController();
   const cancel = clock.after(limitMs, () => own.abort(new LimitError(cause("answer_late", { limitMs }))));
   const stop = (): void => own.abort(signal?.reason);
@@ -91,31 +90,34 @@ export async function requestText(request: TextRequest): Promise<TextAnswer> {
   }
 }
 
-/** @throws LimitError; Error of the connection */
+/** @throws LimitError */
 async function textOf({ body }: Response, { limitBytes, take }: TextRequest): Promise<string> {
   if (body === null) return "";
   const decoder = new TextDecoder();
   let text = "";
   let size = 0;
-  // A loop that is left early cancels the rest.
-  for await (const bytes of body as unknown as AsyncIterable<Uint8Array>) {
-    size += bytes.length;
-    if (size > limitBytes) throw new LimitError(cause("answer_large", { mib: limitBytes / 2 ** 20 }));
-    const piece = decoder.decode(bytes, { stream: true });
-    if (take === undefined) text += piece;
-    else if (!take(piece)) return "";
+  try {
+    // A loop that is left early cancels the rest.
+    for await (const bytes of body as unknown as AsyncIterable<Uint8Array>) {
+      size += bytes.length;
+      if (size > limitBytes) throw new LimitError(cause("answer_large", { mib: limitBytes / 2 ** 20 }));
+      const piece = decoder.decode(bytes, { stream: true });
+      if (take === undefined) text += piece;
+      else if (!take(piece)) return "";
+    }
+  } catch (error) {
+    if (error instanceof LimitError) throw error;
+    throw new LimitError(cause("answer_cut"), { cause: error });
   }
   return text + decoder.decode();
 }
 
 function reasonOf(error: unknown): Sentence {
   if (error instanceof LimitError) return error.words;
-  if (error instanceof TypeError && error.message === "terminated") return cause("answer_cut");
-  const { cause: inner } = error as Error;
-  // Node gives it no code: 6000 and 10080 are such ports.
-  if (inner instanceof Error && inner.message === "bad port") return cause("port_blocked");
-  const all = inner instanceof AggregateError ? inner.errors : [inner ?? error];
-  const code = String((all[0] as NodeJS.ErrnoException | undefined)?.code ?? "");
+  if (error instanceof OutgoingError) return cause("link_local");
+  // Of several addresses of a name each failed.
+  const [first = error] = error instanceof AggregateError ? error.errors : [error];
+  const code = String((first as NodeJS.ErrnoException | undefined)?.code ?? "");
   if (Object.hasOwn(reasons, code)) return cause(reasons[code as keyof typeof reasons]);
   return code.startsWith("HPE_") ? cause("not_http") : cause("connection_failed", { error: code });
 }

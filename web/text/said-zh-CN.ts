@@ -77,7 +77,8 @@ export const saidZhCN: SaidText = {
       `hub 的证书${named(path)}（hub.tls.cert）将于 ${time(to)} 到期，请在此之前续期。换上新文件即可，无需重启。`,
     certificate_invalid: ({ path, from, to }) =>
       `hub 的证书${named(path)}（hub.tls.cert）仅在 ${time(from)} 至 ${time(to)} 之间有效，浏览器和各台机器目前都不接受它。请续期，或校准本机时钟。换上新文件即可，无需重启。`,
-    certificate_unusable: ({ message }) => `无法使用新证书，仍沿用之前的${why(message)}。文件修正后自动生效，无需重启。`,
+    certificate_unusable: ({ message }) =>
+      `无法使用新证书，仍沿用之前的${why(message)}。文件修正后自动生效，无需重启。`,
     settings_bad: ({ message }) => `设置有误，仍沿用之前的设置${why(message)}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台机器等待批准，无法再注册新机器。请批准认识的，删除其余的。`,
     nodes_full: ({ most }) => `已注册 ${number(most)} 台机器，无法再注册新机器。请管理员删除已经不用的。`,
@@ -127,7 +128,7 @@ export const saidZhCN: SaidText = {
     answer_late: ({ limitMs }) => `${seconds(limitMs)}内没有收到完整的应答`,
     answer_large: ({ mib }) => `应答超过 ${number(mib)} MiB`,
     answer_cut: () => "应答中途断开",
-    port_blocked: () => "它的端口属于其他服务，被 Fetch 标准禁用：请换一个端口",
+    link_local: () => "它的地址是链路本地地址，云平台的元数据服务使用这类地址，因此 hub 不会向它发送请求",
     not_http: () => "那里的程序不支持 HTTP",
     connection_failed: ({ error }) => `连接失败${error && `（${error}）`}`,
     netdata: ({ address, why }) => `${address && `${address} 上的 Netdata：`}${why}`,

@@ -77,7 +77,8 @@ export const saidZhTW: SaidText = {
       `hub 的憑證${named(path)}（hub.tls.cert）將於 ${time(to)} 到期，請在此之前更新。換上新檔案即可，無需重新啟動。`,
     certificate_invalid: ({ path, from, to }) =>
       `hub 的憑證${named(path)}（hub.tls.cert）僅在 ${time(from)} 至 ${time(to)} 之間有效，瀏覽器和各台機器目前都不接受它。請更新憑證，或校正本機時鐘。換上新檔案即可，無需重新啟動。`,
-    certificate_unusable: ({ message }) => `無法使用新憑證，仍沿用先前的${why(message)}。檔案修正後自動生效，無需重新啟動。`,
+    certificate_unusable: ({ message }) =>
+      `無法使用新憑證，仍沿用先前的${why(message)}。檔案修正後自動生效，無需重新啟動。`,
     settings_bad: ({ message }) => `設定有誤，仍沿用先前的設定${why(message)}`,
     nodes_waiting: ({ most }) => `已有 ${number(most)} 台機器等待核准，無法再註冊新機器。請核准認識的，刪除其餘的。`,
     nodes_full: ({ most }) => `已註冊 ${number(most)} 台機器，無法再註冊新機器。請管理員刪除已經不用的。`,
@@ -127,7 +128,7 @@ export const saidZhTW: SaidText = {
     answer_late: ({ limitMs }) => `${seconds(limitMs)}內沒有收到完整的回應`,
     answer_large: ({ mib }) => `回應超過 ${number(mib)} MiB`,
     answer_cut: () => "回應中途斷開",
-    port_blocked: () => "它的連接埠屬於其他服務，被 Fetch 標準封鎖：請換一個連接埠",
+    link_local: () => "它的位址是連結本機位址，雲端的中繼資料服務使用這類位址，因此 hub 不會向它傳送要求",
     not_http: () => "那裡的程式不支援 HTTP",
     connection_failed: ({ error }) => `連線失敗${error && `（${error}）`}`,
     netdata: ({ address, why }) => `${address && `${address} 上的 Netdata：`}${why}`,
