@@ -206,6 +206,22 @@ test("a link is found until its end, and not one that was made while the clock w
   expect(door.identity.link(secret)).toBeUndefined();
 });
 
+test("a name that only looks like the cookie's is not its name: another host may have set it for the whole domain", () => {
+  const secret = door.signIn("bob");
+  const kind = (cookie: string): string => door.identity.identify(head({ secure: true, headers: { cookie } })).kind;
+  expect(kind(`a=b;  __Host-gohm=${secret}`)).toBe("viewer");
+  // Browsers take none of these for a name with the prefix "__Host-", and send them as they are.
+  for (const blank of ["\xa0", "\x85", "\ufeff", "\u3000", "_", "\xa0 ", " \xa0"]) {
+    for (const cookie of [
+      `${blank}__Host-gohm=${secret}`,
+      `__Host-gohm${blank}=${secret}`,
+      `__Host-gohm=${blank}${secret}`,
+    ])
+      expect([blank, kind(cookie)]).toEqual([blank, "anonymous"]);
+  }
+  expect(kind(`__HOST-gohm=${secret}`)).toBe("anonymous");
+});
+
 test("no bytes in cookies and tokens make anybody of a request, or anything but a refusal of it", () => {
   door.signIn("alice", "administrator");
   door.token("admin");

@@ -310,13 +310,17 @@ function originOf(protocol: string, host: string | undefined): string | undefine
   return /^[\w.:[\]-]+$/.test(host ?? "") && URL.canParse(address) ? new URL(address).origin : undefined;
 }
 
-/** Values of the cookies of some names that have a form, each once. */
+/**
+ * Values of the cookies of some names that have a form, each once. Only the blank that browsers write is left out: a prefix as
+ * "__Host-" is one to them at the very beginning of a name, and any host of the domain may set a cookie whose name begins with
+ * another blank.
+ */
 function cookiesIn(header: string, names: readonly string[], form: RegExp): ReadonlySet<string> {
   const values = new Set<string>();
   for (const pair of header.split(";")) {
     const at = pair.indexOf("=");
-    if (at < 0 || !names.includes(pair.slice(0, at).trim())) continue;
-    const value = pair.slice(at + 1).trim();
+    if (at < 0 || !names.includes(pair.slice(0, at).replace(/^ +/, ""))) continue;
+    const value = pair.slice(at + 1);
     if (form.test(value)) values.add(value);
     if (values.size >= mostCookies) break;
   }

@@ -44,6 +44,8 @@ test.each<[string, string | undefined, ReturnType<typeof viewer>]>([
   ["alice", "", viewer("alice")],
   ["root@lab.example", undefined, administrator("root@lab.example")],
   ["ROOT@lab.example", undefined, viewer("ROOT@lab.example")],
+  ["root@lab.example\u00a0", undefined, viewer("root@lab.example\u00a0")],
+  ["alice", "users, gpu-admins\u00a0,\u3000gpu-admins", viewer("alice")],
   ["王小明", undefined, viewer("王小明")],
   ["LAB\\alice", undefined, viewer("LAB\\alice")],
 ])("a proxy says that %j of the groups %j is there: it is %j", (user, groups, person) => {
@@ -78,6 +80,12 @@ test.each<[string, Proxied]>([
       ),
     }),
   );
+});
+
+test("a name with other characters than an administrator's is not that administrator, though Unicode calls them equal", () => {
+  const settings = { ...door, admins: ["Kate"] };
+  expect(personOf({ headers: { "remote-user": "Kate" } }, settings)).toEqual(administrator("Kate"));
+  expect(personOf({ headers: { "remote-user": latin("\u212aate") } }, settings)).toEqual(viewer("Kate"));
 });
 
 test("other headers and separators are those of the settings", () => {

@@ -26,6 +26,15 @@ const longestName = 128;
 /** What is invisible, or turns the text around it. */
 const hidden = /[\p{C}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}]/u;
 
+/**
+ * A text without blanks around it. With other spaces there it is another text, as it is to the provider, where somebody may have
+ * chosen it: it stays as it is.
+ */
+function bare(text: string): string {
+  const inner = text.trim();
+  return /^[ \t]*$/.test(text.replace(inner, "")) ? inner : text;
+}
+
 /** Values with which proxies say that nobody is signed in: the second one is Apache's for a variable that is not set. */
 const nobody: readonly string[] = ["", "(null)"];
 
@@ -50,8 +59,11 @@ export class ProxySignIn {
     const name = named.normalize("NFC");
     if (name.includes(",") || name.length > longestName) throw refusal(request, proxyUser, "must name one person");
     // Read for everyone, so that a proxy that is not set up well is found before an administrator comes.
-    const groups = (textOf(request, proxyGroups) ?? "").split(proxySeparator).map((group) => group.trim());
-    return { name, isAdministrator: admins.includes(name) || groups.some((group) => proxyAdminGroups.includes(group)) };
+    const groups = (textOf(request, proxyGroups) ?? "").split(proxySeparator).map(bare);
+    return {
+      name,
+      isAdministrator: admins.includes(named) || groups.some((group) => proxyAdminGroups.includes(group)),
+    };
   }
 
   /** Names of the headers that nobody at this other end of a connection may send, in lower case. */
@@ -74,8 +86,9 @@ function textOf(request: ProxiedRequest, header: string): string | undefined {
   const value = request.header(name);
   if (value === undefined) return undefined;
   if ((request.times?.(name) ?? 1) > 1) throw refusal(request, header, "must be there once: the proxy must replace it");
-  const text = decode(value)?.trim();
-  if (text !== undefined && !hidden.test(text)) return text;
+  const text = decode(value);
+  const inner = text === undefined ? undefined : bare(text);
+  if (inner !== undefined && !hidden.test(inner)) return inner;
   throw refusal(request, header, "must be a text in UTF-8 without control characters");
 }
 

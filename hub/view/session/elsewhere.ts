@@ -155,8 +155,10 @@ export class ElsewhereDesk {
     const known = book.externalAccount(external);
     const named = book.account(name);
     // A name that is another account's stays with it, and so does what the settings say of it.
-    const shown = known !== undefined && named !== undefined && named.id !== known.id ? known.name : name;
-    const role = roleOf({ name: shown, groups }, door());
+    const isTaken = known !== undefined && named !== undefined && named.id !== known.id;
+    const shown = isTaken ? known.name : name;
+    // Written as the provider has it: an account's name has been made legible.
+    const role = roleOf({ name: isTaken ? "" : person.name, groups }, door());
     if (role === undefined) throw new SignInFailure(failure("not_admitted", { name }));
     if (known === undefined && named !== undefined)
       throw new SignInFailure(failure("name_taken", { name: named.name }));

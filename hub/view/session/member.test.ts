@@ -34,6 +34,25 @@ describe("the account", () => {
     expect(await role()).toBe("administrator");
   });
 
+  test.each(["ｋａｔｅ", "\u212aate", "kate\u00a0", "ⓚate", "kate."])(
+    "is not an administrator's because its name %j looks like one of auth.admins: people may choose it at a provider",
+    async (name) => {
+      scene.set({ admins: ["Kate"] });
+      scene.issuer.person = { sub: "1002", preferred_username: name };
+      expect(await role()).toBe("viewer");
+    },
+  );
+
+  test("is not an administrator's because its name looked like one of auth.admins, and is now another account's", async () => {
+    scene.set({ admins: ["kate"] });
+    scene.book.write((writer) => writer.addAccount({ name: "bob", role: "viewer", created: scene.now }, "x"));
+    for (const name of ["kate\u00a0", "bob"]) {
+      scene.issuer.person = { sub: "1002", preferred_username: name };
+      expect(await role()).toBe("viewer");
+    }
+    expect(scene.book.accounts().map(({ name }) => name)).toEqual(["bob", "kate"]);
+  });
+
   test("is for people of some groups only, and for administrators", async () => {
     scene.set({ oidcGroups: ["gpu-users"] });
     group("students", "GPU-Users");
