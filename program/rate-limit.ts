@@ -3,7 +3,7 @@ const quietMs = 60_000;
 const mostAddresses = 1000;
 
 /**
- * Limits log lines about closed connections to one per address and minute; the next line has the number left out.
+ * Limits log lines to one per address and minute, or per other text that others cause; the next line has the number left out.
  * @param what Text before the address.
  */
 export function rateLimited(

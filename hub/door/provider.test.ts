@@ -63,6 +63,7 @@ test.each<[string, IssuerFaults, string, RegExp]>([
   ["that has expired", { claims: (c) => ({ ...c, exp: Date.now() / 1000 - 100 }) }, "token_time", /more than 60 s/],
   ["that never expires", { claims: ({ exp, ...c }) => c }, "provider_wrong", /exp/],
   ["that is not valid yet", { claims: (c) => ({ ...c, nbf: Date.now() / 1000 + 100 }) }, "token_time", /60 s/],
+  ["of everybody without a number", { claims: (c) => ({ ...c, sub: "" }) }, "provider_wrong", /"sub" is empty/],
   ["of nobody", { claims: ({ sub, ...c }) => c }, "provider_wrong", /sub/],
   ["of a person with a very long number", { claims: (c) => ({ ...c, sub: "x".repeat(256) }) }, "provider_wrong", /sub/],
   [

@@ -140,6 +140,8 @@ export class Provider {
       found.keys = library.getJwksCache(config);
       const claims = tokens.claims();
       if (claims === undefined) throw this.#wrong("there is no ID token");
+      // All people without one would be the same person.
+      if (claims.sub === "") throw this.#wrong('the claim "sub" is empty');
       // OpenID Connect Core §2: at most 255 characters.
       if (claims.sub.length > 255) throw this.#wrong('the claim "sub" is longer than 255 characters');
       const more = this.#isEnough(claims)

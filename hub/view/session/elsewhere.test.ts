@@ -229,6 +229,16 @@ describe("a provider that is away", () => {
     expect(scene.lines).toEqual([expect.stringContaining("nothing listens there")]);
   });
 
+  test("is in the log once a minute, however often strangers begin to sign in", async () => {
+    await scene.issuer.close();
+    const line = expect.stringMatching(/^a sign-in failed: The hub cannot reach .*: nothing listens there\.$/);
+    for (let i = 0; i < 50; i++) await new Visitor(scene, { address: `10.0.1.${i}` }).led(path);
+    expect(scene.lines).toEqual([line]);
+    scene.ticks += 60_000;
+    await new Visitor(scene).led(path);
+    expect(scene.lines).toEqual([line, expect.stringMatching(/nothing listens there\. \(49 more since the last time\)$/)]);
+  });
+
   test("does not lose what it cannot say: a failure is known for ten minutes", async () => {
     await scene.issuer.close();
     const browser = new Visitor(scene);

@@ -1,3 +1,4 @@
+import { rateLimited } from "../../../program/rate-limit.ts";
 import type { Account, BookWriter, SignInWay } from "../../book/book.ts";
 import type { ActionName, Details } from "../../desk.ts";
 import { failure, SignInFailure } from "../../door/failure.ts";
@@ -52,6 +53,8 @@ const mostHints = 1000;
 export class ElsewhereDesk {
   readonly provider: Provider;
   readonly #options: ElsewhereOptions;
+  /** Logs why a sign-in failed: each reason once a minute, as strangers may begin sign-ins without end. */
+  readonly #warn: (why: string) => void;
   readonly #flows = new Flows();
   readonly #outcomes = new Outcomes();
   /** ID tokens by the hash of the session, for the provider when the person signs out; the oldest first. */
@@ -61,6 +64,11 @@ export class ElsewhereDesk {
     this.#options = options;
     const { door, log } = options.hub;
     this.provider = new Provider({ settings: door, log });
+    this.#warn = rateLimited(
+      (line) => log.warn(line),
+      () => performance.now(),
+      "a sign-in failed:",
+    );
   }
 
   /** Sends a person to the provider. */
@@ -211,7 +219,7 @@ export class ElsewhereDesk {
     const sentence = sentenceOf(error);
     const { code, text } = sentence;
     if (code === "internal") log.error(`a sign-in failed: ${(error as Error).stack ?? String(error)}`);
-    else if (!harmless.includes(code)) log.warn(`a sign-in failed: ${text}${detailOf(error)}`);
+    else if (!harmless.includes(code)) this.#warn(`${text}${detailOf(error)}`);
     if (cookie !== undefined && !harmless.includes(code)) {
       desk.refused(by, { name: "session.create", target: person?.name ?? "", details: { reason: code } });
     }
