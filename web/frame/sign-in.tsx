@@ -37,7 +37,7 @@ function SignInForm(): JSX.Element {
       )}
       <NotEncrypted />
       <Field
-        label={t.name}
+        label={t.accountName}
         name="username"
         autocomplete="username"
         required

@@ -11,6 +11,7 @@ export const adminEn: AdminText = {
   orPassword: "Or with a password of this hub:",
   back: "Back to the page",
   name: "Name",
+  accountName: "Name",
   password: "Password",
   busy: "Checking…",
   forAccounts: "This page is for people with an account. Ask an administrator for one, or for a new password.",

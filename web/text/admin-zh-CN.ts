@@ -4,10 +4,11 @@ import { sessionText } from "./admin-zh-CN/session.ts";
 export const adminZhCN: AdminText = {
   notEncrypted: "连接没有加密：同一网络中的其他人可能看到密码。",
   noAccounts: "还没有账号。请在 hub 所在的机器上运行 gohm account link，它会输出创建第一个管理员的链接。",
-  signInAt: (name) => `使用 ${name} 登录`,
+  signInAt: (name) => `使用${/^\p{Script=Han}/u.test(name) ? name : ` ${name} `}登录`,
   orPassword: "或使用这个 hub 的密码：",
   back: "返回原页面",
   name: "名称",
+  accountName: "用户名",
   password: "密码",
   busy: "正在验证…",
   forAccounts: "查看此页面需要账号。没有账号或忘记密码，请联系管理员。",
@@ -33,7 +34,7 @@ export const adminZhCN: AdminText = {
   tryAgain: "重试",
   cancel: "取消",
   refusals: {
-    sign_in_refused: "名称或密码不正确。",
+    sign_in_refused: "用户名或密码不正确。",
     too_many_attempts: "尝试次数过多，请稍后再试。",
     link_unknown: "链接已被使用或已失效。",
     sign_in_needed: "请重新登录后再操作。",

@@ -4,10 +4,11 @@ import { sessionText } from "./admin-zh-TW/session.ts";
 export const adminZhTW: AdminText = {
   notEncrypted: "連線沒有加密：同一網路中的其他人可能看到密碼。",
   noAccounts: "還沒有帳號。請在 hub 所在的機器上執行 gohm account link，它會輸出建立第一個管理員的連結。",
-  signInAt: (name) => `使用 ${name} 登入`,
+  signInAt: (name) => `使用${/^\p{Script=Han}/u.test(name) ? name : ` ${name} `}登入`,
   orPassword: "或使用這個 hub 的密碼：",
   back: "返回原頁面",
   name: "名稱",
+  accountName: "使用者名稱",
   password: "密碼",
   busy: "正在驗證…",
   forAccounts: "檢視此頁面需要帳號。沒有帳號或忘記密碼，請聯絡管理員。",
@@ -33,7 +34,7 @@ export const adminZhTW: AdminText = {
   tryAgain: "重試",
   cancel: "取消",
   refusals: {
-    sign_in_refused: "名稱或密碼不正確。",
+    sign_in_refused: "使用者名稱或密碼不正確。",
     too_many_attempts: "嘗試次數過多，請稍後再試。",
     link_unknown: "連結已被使用或已失效。",
     sign_in_needed: "請重新登入後再操作。",

@@ -45,6 +45,8 @@ export interface AdminText extends SessionText {
   /** Leads to the page where the person was. */
   readonly back: string;
   readonly name: string;
+  /** Field of the sign-in. */
+  readonly accountName: string;
   readonly password: string;
   /** While the hub checks a password. */
   readonly busy: string;

@@ -49,6 +49,14 @@ test("a list is separated as its language does", () => {
   ]);
 });
 
+test("the name of a provider has spaces around it only where it is not Chinese itself", () => {
+  expect([adminZhCN, adminZhTW].map((t) => t.signInAt("统一身份认证"))).toEqual([
+    "使用统一身份认证登录",
+    "使用统一身份认证登入",
+  ]);
+  expect(adminZhCN.signInAt("Lab ID")).toBe("使用 Lab ID 登录");
+});
+
 test("Chinese texts have Chinese punctuation", () => {
   const written = (t: Text): string[] =>
     [...Object.values(t), ...Object.values(t.lostHint), ...Object.values(t.verdictHint)].filter(

@@ -1,10 +1,12 @@
 /** Words of a User-Agent that name a browser, in the order in which they count: most browsers also name others. */
 const browsers: readonly (readonly [RegExp, string])[] = [
+  [/\bMicroMessenger\/(\d+)/, "WeChat"],
+  [/\bM?QQBrowser\/(\d+)/, "QQ Browser"],
   [/\bEdg(?:A|iOS)?\/(\d+)/, "Edge"],
   [/\bOPR\/(\d+)/, "Opera"],
   [/\bSamsungBrowser\/(\d+)/, "Samsung Internet"],
   [/\b(?:Firefox|FxiOS)\/(\d+)/, "Firefox"],
-  [/\b(?:Chrome|CriOS)\/(\d+)/, "Chrome"],
+  [/\b(?:HeadlessChrome|Chrome|CriOS)\/(\d+)/, "Chrome"],
   [/\bVersion\/(\d+)[\d.]*(?: Mobile\/\w+)? Safari\//, "Safari"],
 ];
 

@@ -26,23 +26,25 @@ export function Tools({ shown }: { shown: string }): JSX.Element {
           {t.onlyUser(user.value)} ✕
         </button>
       )}
-      <output class="quiet shown">{shown}</output>
-      <select
-        class="menu"
-        aria-label={t.sort}
-        value={order.value}
-        onChange={(event) => (order.value = event.currentTarget.value === "free" ? "free" : "name")}
-      >
-        <option value="name">{t.byName}</option>
-        <option value="free">{t.byFree}</option>
-      </select>
-      <fieldset class="switch" aria-label={t.view}>
-        {(["rows", "heat"] as const).map((kind) => (
-          <button type="button" key={kind} aria-pressed={view.value === kind} onClick={() => (view.value = kind)}>
-            {t[kind]}
-          </button>
-        ))}
-      </fieldset>
+      <div class="listing">
+        <output class="quiet">{shown}</output>
+        <select
+          class="menu"
+          aria-label={t.sort}
+          value={order.value}
+          onChange={(event) => (order.value = event.currentTarget.value === "free" ? "free" : "name")}
+        >
+          <option value="name">{t.byName}</option>
+          <option value="free">{t.byFree}</option>
+        </select>
+        <fieldset class="switch" aria-label={t.view}>
+          {(["rows", "heat"] as const).map((kind) => (
+            <button type="button" key={kind} aria-pressed={view.value === kind} onClick={() => (view.value = kind)}>
+              {t[kind]}
+            </button>
+          ))}
+        </fieldset>
+      </div>
     </search>
   );
 }

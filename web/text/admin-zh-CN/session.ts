@@ -8,9 +8,9 @@ export const sessionText: SessionText = {
   thisBrowser: "当前浏览器",
   unknownBrowser: "未知浏览器",
   signedInFrom: (origin, time) => `${time} 从 ${origin} 登录`,
-  signInWays: { password: "使用密码", link: "通过链接", oidc: "通过身份提供方" },
+  signInWays: { password: "使用密码", link: "通过链接", oidc: "通过登录服务" },
   endSessionOf: (browser, origin) => `退出登录：${browser}（${origin}）`,
   sessionEnded: (browser) => `${browser} 已退出登录。`,
-  browsers: "浏览器",
-  browsersOf: (name) => `${name} 登录的浏览器`,
+  browsers: "登录设备",
+  browsersOf: (name) => `${name} 的登录设备`,
 };

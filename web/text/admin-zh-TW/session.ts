@@ -8,9 +8,9 @@ export const sessionText: SessionText = {
   thisBrowser: "目前的瀏覽器",
   unknownBrowser: "未知的瀏覽器",
   signedInFrom: (origin, time) => `${time} 從 ${origin} 登入`,
-  signInWays: { password: "使用密碼", link: "透過連結", oidc: "透過身分提供者" },
+  signInWays: { password: "使用密碼", link: "透過連結", oidc: "透過登入服務" },
   endSessionOf: (browser, origin) => `登出：${browser}（${origin}）`,
   sessionEnded: (browser) => `${browser} 已登出。`,
-  browsers: "瀏覽器",
-  browsersOf: (name) => `${name} 登入的瀏覽器`,
+  browsers: "登入裝置",
+  browsersOf: (name) => `${name} 的登入裝置`,
 };
