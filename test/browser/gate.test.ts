@@ -83,6 +83,13 @@ describe.skipIf(missing)(missing ?? "who is signed in where", () => {
     const page = await lab.open("#/?show=mine", { extraHTTPHeaders: { "Remote-User": "grace@lab.example" } });
     await expect.poll(() => cards(page).count(), patience).toBe(1);
     expect(await cards(page).textContent()).toContain("grace");
+    // Where the line of filters is full, order and view go to the next one together.
+    const parts = page.locator(".tools select[aria-label], .tools .switch");
+    for (let width = 1300; width > 1000; width -= 20) {
+      await page.setViewportSize({ width, height: 800 });
+      const tops = await parts.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().top)));
+      expect([tops.length, new Set(tops).size], `${width} px`).toEqual([2, 1]);
+    }
     await page.getByLabel("I am").selectOption("ada");
     await sees(cards(page).first().getByText("ada"));
     await page.reload();
