@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import type { TlsFiles } from "../program/certificate.ts";
 import { type Line, type Option, readLine, UsageError } from "../program/line.ts";
 import {
   address,
@@ -14,7 +15,6 @@ import {
   type Values,
   yes,
 } from "../program/setting.ts";
-import type { TlsFiles } from "../program/certificate.ts";
 import { type LogLevel, levels } from "./log.ts";
 
 /** Which of dcgm-exporter's names, if any. */

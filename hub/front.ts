@@ -82,7 +82,6 @@ export class Front implements FrontView {
     return this.#allowed?.has(address) ?? true;
   }
 
-
   /**
    * Only where the settings promise https on the default port of a public name, and a certificate that every browser accepts
    * is shown for it: otherwise the promise could lock people out of the hub, or of another service of the machine.

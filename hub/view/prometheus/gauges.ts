@@ -6,10 +6,7 @@ import type { HubView } from "../view.ts";
 const none = {};
 
 /** Sets the gauges of the hub that are read from its state. */
-export function setGauges(
-  { instruments, live, roster, book, clock, front, version }: HubView,
-  fleet: Fleet,
-): void {
+export function setGauges({ instruments, live, roster, book, clock, front, version }: HubView, fleet: Fleet): void {
   instruments.read("gohm_build_info", () => [[{ version, node: process.version }, 1]]);
   instruments.read("gohm_health", () => partNames.map((part) => [{ part }, Number(isHealthy(live, part))]));
   instruments.read("gohm_notices", () => [[none, live.messages().length]]);

@@ -236,7 +236,10 @@ describe("a provider that is away", () => {
     expect(scene.lines).toEqual([line]);
     scene.ticks += 60_000;
     await new Visitor(scene).led(path);
-    expect(scene.lines).toEqual([line, expect.stringMatching(/nothing listens there\. \(49 more since the last time\)$/)]);
+    expect(scene.lines).toEqual([
+      line,
+      expect.stringMatching(/nothing listens there\. \(49 more since the last time\)$/),
+    ]);
   });
 
   test("does not lose what it cannot say: a failure is known for ten minutes", async () => {
