@@ -31,12 +31,43 @@ const pages = [
   "docs/logger.md",
   "docs/prometheus.md",
   "docs/push.md",
+  "docs/security.md",
   "docs/settings.md",
 ];
 
 test.each(pages)("%s links to nothing that is not there", (page) => {
   const links = [...text(page).matchAll(/\]\(([^)#]+)(#[^)]*)?\)/g)].map(([, target = ""]) => target);
   const lost = links.filter((target) => !/^https?:/.test(target) && !existsSync(join(top, dirname(page), target)));
+  expect(lost).toEqual([]);
+});
+
+test.each(pages)("%s links to headings that are there", (page) => {
+  const links = [...text(page).matchAll(/\]\(([^)#:]*)#([^)]*)\)/g)].map(([, to = "", anchor = ""]) => ({
+    to: to === "" ? page : join(dirname(page), to),
+    anchor,
+  }));
+  const lost = links.filter(({ to, anchor }) => to.endsWith(".md") && !anchorsOf(to).includes(anchor));
+  expect(lost).toEqual([]);
+});
+
+/** Names under which GitHub has the headings of a document. */
+const anchorsOf = (document: string): string[] =>
+  [...text(document).matchAll(/^#+ (.*)$/gm)].map(([, heading = ""]) =>
+    heading
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N} _-]/gu, "")
+      .replaceAll(" ", "-"),
+  );
+
+test("every threat of security.md has a test, which is there under that name", () => {
+  const [, table = ""] = /<!-- threats -->\n([\s\S]*)<!-- end -->/.exec(text("docs/security.md")) ?? [];
+  const rows = table
+    .trim()
+    .split("\n")
+    .slice(2)
+    .map((row) => /^\| .+ \| .+ \| `([\w./-]+\.test\.ts)` "(.+)" \|$/.exec(row)?.slice(1) ?? [row, ""]);
+  expect(rows.length).toBeGreaterThan(40);
+  const lost = rows.filter(([file = "", name]) => !existsSync(join(top, file)) || !text(file).includes(`"${name}"`));
   expect(lost).toEqual([]);
 });
 

@@ -1,4 +1,4 @@
-// Debian's nginx and Caddy in front of a hub, with the configurations of docs/deploy.md.
+// Debian's nginx and Caddy in front of a hub, with the configurations of the documents.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
@@ -42,9 +42,9 @@ export type ProxyName = keyof typeof programs;
 export const missingProxy = (name: ProxyName): string | undefined =>
   existsSync(programs[name].path) ? undefined : `the package ${name} is not installed`;
 
-/** Configurations of a language in docs/deploy.md, in their order. */
-export function recipes(language: "nginx" | "caddyfile"): string[] {
-  const text = readFileSync(join(top, "docs/deploy.md"), "utf8");
+/** Configurations of a language in a document, in their order. */
+export function recipes(language: "nginx" | "caddyfile", document = "docs/deploy.md"): string[] {
+  const text = readFileSync(join(top, document), "utf8");
   return [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(([, recipe = ""]) => recipe);
 }
 

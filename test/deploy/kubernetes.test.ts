@@ -2,13 +2,14 @@
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { dirname, join } from "node:path";
+import { dirname, join, relative } from "node:path";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
 import { parseAllow } from "../../agent/allow.ts";
 import { command as healthCommand } from "../../agent/health.ts";
 import { table as agentTable, parseCommandLine } from "../../agent/settings.ts";
 import { loadExporter } from "../../agent/toml.ts";
+import { healthRoutes } from "../../hub/route/health.ts";
 import { table as hubTable, readSettings, settle } from "../../hub/settings.ts";
 import { top } from "../program.ts";
 import { documents, kustomize, type Manifest, type Node } from "./kustomize.ts";
@@ -299,6 +300,44 @@ test("what docs/deploy.md adds for machines that push is valid, and lets them re
     expect(JSON.stringify(each.spec)).not.toContain("history");
   }
   expect(hub.template.spec.containers[0].ports.map(({ name }) => name)).toContain("http");
+});
+
+test("what docs/security.md adds is valid: the page has a certificate, probes reach it, and the hub may ask a provider", () => {
+  const yaml = [...readFileSync(join(top, "docs/security.md"), "utf8").matchAll(/^```yaml\n(.*?)^```$/gms)]
+    .map(([, each = ""]) => each)
+    .filter((each) => each.includes("apiVersion"));
+  const ours = mkdtempSync(join(tmpdir(), "gohm-ours-"));
+  try {
+    writeFileSync(join(ours, "hub.yaml"), yaml[0] ?? "");
+    writeFileSync(join(ours, "out.yaml"), yaml[1] ?? "");
+    const resources = [relative(ours, join(folder, "guarded")), "out.yaml"];
+    writeFileSync(join(ours, "kustomization.yaml"), JSON.stringify({ resources, patches: [{ path: "hub.yaml" }] }));
+    const manifests = kustomize(ours);
+    for (const each of manifests) expect(faults(each.kind, each)).toEqual([]);
+
+    const hub = manifests.find(({ kind }) => kind === "StatefulSet") as Workload;
+    const { containers, volumes } = hub.spec.template.spec;
+    const [{ env, volumeMounts, livenessProbe, readinessProbe }] = containers;
+    const set = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+    expect(set).toMatchObject({ GOHM_AUTH_READ: "login", GOHM_POLL_TOKEN_FILE: "/etc/gohm-token/token" });
+    for (const file of [set.GOHM_HUB_TLS_CERT, set.GOHM_HUB_TLS_KEY]) {
+      const mount = volumeMounts.find(({ mountPath }) => mountPath === dirname(file ?? ""));
+      expect(mount?.readOnly).toBe(true);
+      expect(volumes.find(({ name }) => name === mount?.name)).toMatchObject({ secret: { secretName: "gohm-page" } });
+    }
+    // As environment of a hub, every name is one of a setting.
+    const names = Object.values(hubTable).map(({ env: name }) => name);
+    expect(names).toEqual(expect.arrayContaining(["GOHM_HUB_TLS_CERT", "GOHM_HUB_TLS_KEY", "GOHM_AUTH_READ"]));
+    // The hub answers these over http, though it has a certificate.
+    const served = Object.values(healthRoutes).flatMap(({ path, plain }) => (plain === "served" ? [path] : []));
+    for (const probe of [livenessProbe, readinessProbe]) expect(served).toContain(probe?.httpGet?.path);
+
+    const out = manifests.find(({ metadata: { name } }) => name === "gohm-out") as Manifest & { spec: Node };
+    const { podSelector } = out.spec as { podSelector: { matchLabels: Node } };
+    expect(hub.spec.template.metadata.labels).toMatchObject(podSelector.matchLabels);
+  } finally {
+    rmSync(ours, { recursive: true });
+  }
 });
 
 test("every file is part of one of the variants", () => {
