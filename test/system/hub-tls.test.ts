@@ -180,6 +180,13 @@ describe.skipIf(!certifies)("TLS (openssl)", () => {
     expect((await ask("https", "/api/v1/me", { headers: { cookie: pair } })).text).toContain('"ada"');
     const planted = pair.replace("__Host-gohm", "gohm_session_http");
     expect((await ask("https", "/api/v1/me", { headers: { cookie: planted } })).text).not.toContain('"ada"');
+    // A machine's request over http is nobody's, also if it has the cookie of a session: with it, this would be of another site.
+    const registration = { method: "POST", body: JSON.stringify({ hostname: "n2", capabilities: {} }) };
+    const registered = await ask("http", "/api/monitoring/register", {
+      ...registration,
+      headers: { ...json, cookie: planted, origin: "https://evil.example" },
+    });
+    expect(registered.status).toBe(200);
     // Over http it is not even looked up: it would be that of an administrator.
     expect((await ask("http", "/api/health", { headers: { cookie: planted } })).status).toBe(200);
   });
