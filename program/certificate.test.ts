@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { copyFileSync, readFileSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { CertificateFolder, certifies, type MadeCertificate } from "../test/certificate.ts";
@@ -130,8 +131,42 @@ describe.skipIf(!certifies)("certificates (openssl)", () => {
     expect(open(forged, [pem(real)]).isPublic()).toBe(false);
   });
 
-  test.each([["rsa:2048"], ["rsa-pss"], ["ed25519"]])("a key of the kind %s can be used", (kind) => {
-    const certificate = open(folder.make({ kind: [kind] }));
+  const ecdsa = (curve: string) => ["ec", "-pkeyopt", `ec_paramgen_curve:${curve}`];
+
+  test.each(["secp256k1", "brainpoolP256r1"])("a key of the curve %s is refused: no client could connect", (curve) => {
+    const used = folder.make();
+    const certificate = open(used);
+    const { cert, key } = folder.make({ kind: ecdsa(curve) });
+    renameSync(cert, used.cert);
+    renameSync(key, used.key);
+    const { context } = certificate;
+    expect(look(certificate).context).toBe(context);
+    expect(certificate.problem).toMatch(`: clients of TLS know no keys of the curve ${curve}: use prime256v1 (P-256)`);
+  });
+
+  test("a file with a certificate and all authorities of a system is refused: clients end the connection", () => {
+    const { cert, key } = folder.make();
+    const other = readFileSync(folder.make().cert);
+    writeFileSync(cert, Buffer.concat([readFileSync(cert), ...Array.from({ length: 300 }, () => other)]));
+    expect(() => open({ cert, key })).toThrow(
+      /: the certificate and those after it have \d+ bytes, and clients take 65536/,
+    );
+  });
+
+  test("an encrypted key is called so", () => {
+    const { cert, key } = folder.make();
+    execFileSync("openssl", ["pkey", "-in", key, "-aes256", "-passout", "pass:x", "-out", `${key}.new`]);
+    expect(() => open({ cert, key: `${key}.new` })).toThrow(/: the key is encrypted with a passphrase/);
+  });
+
+  test.each<[readonly string[]]>([
+    [ecdsa("secp384r1")],
+    [ecdsa("secp521r1")],
+    [["rsa:2048"]],
+    [["rsa-pss"]],
+    [["ed25519"]],
+  ])("a key of the kind %j can be used", (kind) => {
+    const certificate = open(folder.make({ kind }));
     expect(certificate.signMs).toBeLessThan(1000);
     expect(certificate.validity.to - certificate.validity.from).toBe(100 * 86_400_000);
   });

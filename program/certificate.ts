@@ -34,6 +34,11 @@ const checkMs = 1000;
 /** A file may be missing for so long: some programs delete it before they write the new one. */
 const missingMs = 60_000;
 
+/** Curves of keys with which browsers and other clients of TLS can check a signature (RFC 8446 §4.2.3). */
+const curves: readonly string[] = ["prime256v1", "secp384r1", "secp521r1"];
+/** Most bytes of a certificate and those after it. OpenSSL's clients take 100 KB, others less. */
+const chainLimit = 65_536;
+
 /** True if the settings ask for TLS. @throws SettingError if a certificate has no key, or a key or authorities no certificate. */
 export function usesTls({ cert, key, clientCa }: TlsFiles): boolean {
   const complete = (cert.path === "") === (key.path === "") && (clientCa.path === "" || cert.path !== "");
@@ -163,6 +168,11 @@ function load({ cert, key, clientCa }: TlsFiles): Loaded {
   const [certPem, keyPem] = [read(cert), read(key)];
   const context = { cert: certPem, key: keyPem, ...(clientCa.path !== "" && { ca: read(clientCa) }) };
   try {
+    if (/-----BEGIN ENCRYPTED|^Proc-Type:.*ENCRYPTED/m.test(keyPem.toString("latin1"))) {
+      throw new Error(
+        "the key is encrypted with a passphrase, which nobody enters here: write it into the file without one",
+      );
+    }
     const privateKey = createPrivateKey(keyPem);
     const own = new X509Certificate(certPem);
     // OpenSSL itself accepts a certificate and a key of different kinds (RSA, EC).
@@ -170,11 +180,27 @@ function load({ cert, key, clientCa }: TlsFiles): Loaded {
     createSecureContext(context);
     const [, ...others] =
       certPem.toString("latin1").match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----/g) ?? [];
-    return { context, chain: [own, ...others.map((pem) => new X509Certificate(pem))], signMs: signTime(privateKey) };
+    const chain = [own, ...others.map((pem) => new X509Certificate(pem))] as const;
+    checkUsable(privateKey, chain);
+    return { context, chain, signMs: signTime(privateKey) };
   } catch (error) {
     const paths = [cert, key, clientCa].map(({ path }) => path).filter((path) => path !== "");
     const why = sslReason(error as Error) ?? (error as Error).message;
     throw new SettingError(`Cannot use the certificate in ${paths.join(", ")}: ${why}`);
+  }
+}
+
+/** Checks what OpenSSL takes, and no client does: it would replace a certificate that works. @throws Error */
+function checkUsable(key: KeyObject, chain: readonly X509Certificate[]): void {
+  const { namedCurve: curve } = key.asymmetricKeyDetails ?? {};
+  if (curve !== undefined && !curves.includes(curve)) {
+    throw new Error(`clients of TLS know no keys of the curve ${curve}: use prime256v1 (P-256)`);
+  }
+  const bytes = chain.reduce((sum, { raw }) => sum + raw.length, 0);
+  if (bytes > chainLimit) {
+    throw new Error(
+      `the certificate and those after it have ${bytes} bytes, and clients take ${chainLimit}: only intermediate ones belong there`,
+    );
   }
 }
 
