@@ -37,6 +37,18 @@ const files = [
   return { name, file, played: join(top, "test", "deploy", played), known: new Set(known), rules };
 });
 
+test("the hub's token goes to the hub only, whichever lines of the shipped settings are taken in", () => {
+  const text = readFileSync(join(shipped, "prometheus.yml"), "utf8").replace(
+    /# (?=(authorization|scheme|tls_config): )/g,
+    "",
+  );
+  const { scrape_configs: jobs } = parse(text) as { scrape_configs: readonly Readonly<Record<string, unknown>>[] };
+  const finders = jobs.filter((job) => "http_sd_configs" in job);
+  expect(finders).toMatchObject([{ http_sd_configs: [{ authorization: { type: "Bearer" }, tls_config: {} }] }]);
+  for (const job of finders) expect(job).not.toHaveProperty("authorization");
+  expect(jobs.find((job) => job.job_name === "gohm-hub")).toMatchObject({ authorization: {}, scheme: "https" });
+});
+
 const promtool = (...args: string[]): { status: number | null; said: string } => {
   const { status, stdout, stderr } = spawnSync("promtool", args, { encoding: "utf8" });
   return { status, said: stdout + stderr };
