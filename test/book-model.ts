@@ -38,7 +38,7 @@ interface Lists {
 
 const hex = (hash: Uint8Array): string => Buffer.from(hash).toString("hex");
 /** The number of a session in lists: the first 12 bytes of its hash. */
-const numberOf = (hash: string): string => Buffer.from(hash.slice(0, 24), "hex").toString("base64url");
+const numberOf = (hash: string): string => hash.slice(0, 16);
 const byText = (one: string, other: string): number => Buffer.compare(Buffer.from(one), Buffer.from(other));
 
 const fits = (text: string | undefined): boolean =>

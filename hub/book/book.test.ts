@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { cases } from "../../test/cases.ts";
-import { accountKey, isExpired } from "./book.ts";
+import { accountKey, isExpired, sessionId } from "./book.ts";
 
 const hour = 3_600_000;
 const day = 24 * hour;
@@ -21,6 +21,10 @@ test.each([
   ["emile", "émile"],
   ["张伟", "張偉"],
 ])("%s and %s are two accounts", (one, other) => expect(accountKey(one)).not.toBe(accountKey(other)));
+
+test("the number of a session is a word on a command line, and never an option", () => {
+  for (let byte = 0; byte < 256; byte++) expect(sessionId(Buffer.alloc(32, byte))).toMatch(/^\w{16}$/);
+});
 
 test("the key of a key is itself, of any text", () => {
   fc.assert(

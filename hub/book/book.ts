@@ -89,12 +89,12 @@ export type NewSession = Omit<Session, "account" | "way" | "agent"> & Partial<Pi
 
 /** A session in a list of them. Its number tells nothing of its secret. */
 export interface ListedSession extends Omit<Session, "account"> {
-  /** The first 12 bytes of its hash, as base64url. */
+  /** The first 8 bytes of its hash, in hexadecimal. */
   readonly id: string;
 }
 
-/** The number of a session whose secret has this hash. */
-export const sessionId = (hash: Uint8Array): string => Buffer.from(hash).subarray(0, 12).toString("base64url");
+/** The number of a session whose secret has this hash. It never begins with "-", which a command line takes for an option. */
+export const sessionId = (hash: Uint8Array): string => Buffer.from(hash).subarray(0, 8).toString("hex");
 
 /** What an API token is for. "push" sends reports, "enroll" registers machines that send their own. */
 export const scopes = ["read", "push", "admin", "enroll"] as const;

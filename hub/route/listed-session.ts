@@ -5,7 +5,7 @@ import { required, text } from "./parameter.ts";
 const time = v.pipe(v.number(), v.integer());
 
 const exampleSession = {
-  id: "q8f3nZ0eWmB5rT1x",
+  id: "9d3c0a41f27be586",
   created: 1_800_000_000_000,
   used: 1_800_003_600_000,
   expires: 1_802_595_600_000,

@@ -244,8 +244,8 @@ test("gohm lists the browsers of an account, and signs it out in one of them or 
   expect(said(["account", "sessions", "alice"])).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
   const { sessions } = json(["account", "sessions", "alice"]);
   const { id } = sessions.find(({ agent }: { agent: string }) => agent === "Firefox");
-  expect(said(["account", "sign-out", "--", "alice", id])).toMatch(/^ENDED\n +1\n$/);
-  const again = gohm(["account", "sign-out", "--", "alice", id]);
+  expect(said(["account", "sign-out", "alice", id])).toMatch(/^ENDED\n +1\n$/);
+  const again = gohm(["account", "sign-out", "alice", id]);
   expect([again.status, again.stderr]).toEqual([1, expect.stringMatching(/"alice" has no session of that number/)]);
   expect(json(["account", "sign-out", "ALICE"])).toEqual({ ok: true, ended: 2 });
   expect(said(["account", "sessions", "alice", "-P"]).trimEnd().split("\n")).toHaveLength(1);

@@ -68,7 +68,7 @@ export class SessionTable {
     );
     this.#use = file.prepare("UPDATE session SET used = ?, expires = ? WHERE hash = ?");
     this.#remove = file.prepare("DELETE FROM session WHERE hash = ?");
-    this.#removeListed = file.prepare("DELETE FROM session WHERE account = @account AND substr(hash, 1, 12) = @start");
+    this.#removeListed = file.prepare("DELETE FROM session WHERE account = @account AND substr(hash, 1, 8) = @start");
     this.#removeOf = file.prepare("DELETE FROM session WHERE account = ?");
     this.#link = file.prepare("SELECT name, role, created, expires FROM link WHERE hash = ?");
     this.#insertLink = file.prepare(
@@ -127,7 +127,7 @@ export class SessionTable {
 
   /** Removes a session of an account by its number. @returns false if there is none */
   removeListed(account: number, id: string): boolean {
-    const start = /^[A-Za-z0-9_-]{16}$/.test(id) ? Buffer.from(id, "base64url") : undefined;
+    const start = /^[0-9a-f]{16}$/.test(id) ? Buffer.from(id, "hex") : undefined;
     return start !== undefined && this.#removeListed.run({ account, start }).changes > 0;
   }
 

@@ -110,7 +110,7 @@ const session = fc.record(
   { requiredKeys: ["created", "used", "expires", "origin"] },
 );
 /** The number of a session. */
-const listed = secret.map((hash) => Buffer.from(hash).subarray(0, 12).toString("base64url"));
+const listed = secret.map((hash) => Buffer.from(hash).subarray(0, 8).toString("hex"));
 
 const methods: { readonly [K in keyof BookWriter]?: fc.Arbitrary<Parameters<BookWriter[K]>> } = {
   appendAudit: fc.tuple(entry),
