@@ -79,7 +79,7 @@ describe.skipIf(missing)(missing ?? "signing in elsewhere in the page", () => {
     const page = await lab.administer("#/admin/accounts");
     const item = page.getByRole("listitem").filter({ has: page.getByRole("heading", { name: "alice" }) });
     await item.getByText(`signs in at ${new URL(issuer.url).host}`).waitFor(patience);
-    expect(await item.getByRole("button").allTextContents()).toEqual(["Delete"]);
+    expect(await item.getByRole("button").allTextContents()).toEqual(["Browsers", "Delete"]);
     expect(await item.getByRole("combobox").count()).toBe(0);
   });
 });
