@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { AdminScene, alice, refusalOf } from "../../../test/admin.ts";
-import { scopes } from "../../book/book.ts";
+import { scopes, sessionId } from "../../book/book.ts";
 import { adminRoutes as routes } from "../../route/admin.ts";
 import type { Route } from "../../route/route.ts";
 import { hashOf } from "../../secret.ts";
@@ -77,6 +77,8 @@ const changes: readonly (readonly [keyof typeof routes, object, unknown, string,
   ["deleteNode", { name: "pushing" }, undefined, "node.delete", "pushing"],
   ["addAccount", {}, { name: "bob", role: "administrator" }, "account.create", "bob"],
   ["addAccount", {}, { name: "carol", role: "administrator" }, "account.create", "carol"],
+  ["endAccountSession", { name: "carol", id: sessionId(hashOf("carol's browser")) }, undefined, "session.end", "carol"],
+  ["endAccountSessions", { name: "carol" }, undefined, "session.end-all", "carol"],
   ["changeAccount", { name: "bob" }, { role: "viewer" }, "account.change", "bob"],
   ["addLink", {}, { name: "bob" }, "link.create", "bob"],
   ["deleteAccount", { name: "bob" }, undefined, "account.delete", "bob"],
@@ -86,10 +88,17 @@ const changes: readonly (readonly [keyof typeof routes, object, unknown, string,
 
 const ask = (name: keyof typeof routes, args: object, body: unknown) => scene.ask(routes[name] as Route, args, body);
 
+function signIn(name: string): void {
+  const session = { created: scene.now, used: scene.now, expires: scene.now + 3_600_000, origin: "10.0.0.8" };
+  const id = scene.book.account(name)?.id ?? 0;
+  scene.book.write((book) => book.addSession(hashOf(`${name}'s browser`), session, id));
+}
+
 test("every change has one entry with who, what, when and from where", async () => {
   scene.register("pushing");
   for (const [name, args, body, action, target] of changes) {
     scene.now += 1000;
+    if (name === "endAccountSession") signIn("carol");
     const before = scene.audit().length;
     expect([name, (await ask(name, args, body)).status]).toEqual([name, 200]);
     const { id: _, details: __, ...entry } = scene.book.audit({ limit: 1 })[0] ?? { id: 0, details: {} };
@@ -112,7 +121,8 @@ test.each<[Actor, number, string]>([
   scene.who = who;
   const before = JSON.stringify([scene.book.nodes(), scene.book.hosts(), scene.book.accounts(), scene.book.tokens()]);
   for (const [name, route] of Object.entries<Route>(routes)) {
-    const [, args = {}, body] = changes.find(([changed]) => changed === name) ?? [];
+    const [, args = route.path.includes("{name}") ? { name: "alice" } : {}, body] =
+      changes.find(([changed]) => changed === name) ?? [];
     const answer = await scene.ask(route, args, body);
     expect([name, answer.status, answer.value.error.code]).toEqual([name, status, code]);
   }
