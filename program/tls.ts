@@ -2,6 +2,7 @@ import { constants } from "node:crypto";
 import type { Socket } from "node:net";
 import { createServer, type TLSSocket } from "node:tls";
 import { type Certificate, sslReason } from "./certificate.ts";
+import { peerName } from "./connections.ts";
 import { Handshakes } from "./handshake.ts";
 import { rateLimited } from "./rate-limit.ts";
 
@@ -42,13 +43,21 @@ export function makeTlsServer({ certificate, protocols, serve, log, ticks }: Tls
     // Each renegotiation costs as much as a handshake.
     secureOptions: constants.SSL_OP_NO_RENEGOTIATION,
   });
-  server.on("secureConnection", serve);
-  const failed = rateLimited(log, ticks, "No TLS with");
-  server.on("tlsClientError", (_error, socket) => {
-    failed(socket.remoteAddress);
-    socket.destroy();
+  /** Connections whose handshake is not complete. A socket that its client has closed does not know its address any more. */
+  const unproven = new Set<string>();
+  server.on("secureConnection", (socket) => {
+    unproven.delete(peerName(socket));
+    serve(socket);
   });
+  const failed = rateLimited(log, ticks, "No TLS with");
+  server.on("tlsClientError", (_error, socket) => socket.destroy());
   const begin = (socket: Socket): void => {
+    const { remoteAddress } = socket;
+    const name = peerName(socket);
+    unproven.add(name);
+    socket.once("close", () => {
+      if (unproven.delete(name)) failed(remoteAddress);
+    });
     used = certificate();
     used.renew();
     if (used.context !== context) {
