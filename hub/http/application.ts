@@ -54,10 +54,11 @@ export function application(parts: readonly { readonly routes?: Served }[], opti
   const { log, version = "0", entry, budget = new AnswerBudget(), identified, refusals, answered } = options;
   const app = new Hono<{ Variables: Partial<Variables> }>();
   const offered: Record<string, Route> = {};
-  let text: string | undefined;
+  let text: Uint8Array<ArrayBuffer> | undefined;
   const document = serve(documentRoutes, {
     openapi: ({ c }) => {
-      text ??= JSON.stringify(openapi(offered, version));
+      // All answers share the bytes: 400 KB that were encoded for each would keep others from being accepted.
+      text ??= Buffer.from(JSON.stringify(openapi(offered, version)));
       return c.body(text, { headers: { "Content-Type": "application/json" } });
     },
   });
