@@ -154,7 +154,9 @@ describe.skipIf(missingBrowser() !== undefined)("the documentation of the interf
     const distance = async (): Promise<number> => Math.abs((await linked.boundingBox())?.y ?? Infinity);
     await expect.poll(distance, patience).toBeLessThan(80);
     await page.locator(".search-input").fill("sessions");
-    await page.locator('[data-role="search:results"] li', { hasText: "Ends all sessions" }).waitFor(patience);
+    await page
+      .locator('[data-role="search:results"] li', { hasText: "Ends all sessions of the account of this request" })
+      .waitFor(patience);
     expect(await excess(page)).toBe(0);
     expect(noise).toEqual([]);
   });
