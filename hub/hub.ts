@@ -305,7 +305,7 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
       if (front.certificate() === undefined) return undefined;
       // Of the others, a connection without encryption is one to this port.
       const isSecure = head.secure === true || (identity.proxies.has(head.peer) && identity.isSecure(head));
-      return isSecure ? undefined : secureAddress(head, url());
+      return isSecure ? undefined : secureAddress(head, running.settings.url, url());
     },
   });
   return {
@@ -327,9 +327,9 @@ async function open(options: HubOptions, parts: Parts, running: RunningHub): Pro
 }
 
 /** The https address for a client that sent a request without encryption: that of the settings, or the one that it used. */
-function secureAddress(head: RequestHead, url: string): string {
-  const { host } = head;
-  return /^https:/i.test(url) || host === undefined ? url : `https://${host}`;
+function secureAddress({ host }: RequestHead, set: string, own: string): string {
+  if (/^https:/i.test(set)) return set.replace(/\/$/, "");
+  return host === undefined ? own : `https://${host}`;
 }
 
 /** Address of the page in a browser of another machine, if the hub listens for those; by a name of the certificate if it has one. */

@@ -100,6 +100,13 @@ describe.skipIf(!certifies)("TLS (openssl)", () => {
     expect((await ask("https", "/")).headers["strict-transport-security"]).toBeUndefined();
   });
 
+  test("over http, the redirection keeps the name and port by which the client knows the hub: others may not lead to it", async () => {
+    for (const host of ["gpus:8443", "10.9.8.7", "[fd00::7]:5000"]) {
+      const { headers } = await ask("http", "/", { headers: { host } });
+      expect(headers.location).toBe(`https://${host}/`);
+    }
+  });
+
   test.each(["/", "/host/a%2Fb?x=1", "/favicon.svg", "/docs", "/redoc"])(
     "over http, the page %s is redirected to https",
     async (path) => {
